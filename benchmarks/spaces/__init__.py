@@ -1,0 +1,1 @@
+"""Search spaces: pure descriptions of architectures, without networks."""

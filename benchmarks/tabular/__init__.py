@@ -1,0 +1,1 @@
+"""Benchmarks that look recorded results up."""

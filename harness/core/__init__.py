@@ -1,0 +1,1 @@
+"""The ground floor: types, interfaces and the few mechanisms that everything else stands on."""

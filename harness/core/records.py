@@ -1,0 +1,150 @@
+"""Define a recorded study as plain data: what the store reads, and what reports are functions of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.core.canonical import Json
+from harness.core.types import Failure, Measurement, RunSpec, Trial
+
+Status = Literal["done", "partial", "skipped", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One line of a journal.
+
+    Attributes:
+        trial: the work with its id and seed.
+        result: what the method was told.
+        spent: the budget spent after this trial, in the budget's unit.
+        counted: False for the trial that crossed the budget where the protocol discards it; the method was
+            never told of it and it is not charged.
+        recommended: what the method would have shipped after this trial.
+        sealed: test metrics of the architecture of this trial; from a file of its own.
+    """
+
+    trial: Trial
+    result: Measurement | Failure
+    spent: float
+    counted: bool
+    recommended: str | None
+    sealed: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as it stands on disk.
+
+    Attributes:
+        status: 'done', 'partial' (stopped on the way), 'skipped' (with `reason`) or 'missing' (never started).
+        reason: why it was skipped, or why it ended ('budget', 'exhausted').
+        journal: SHA-256 of the journal file, empty where there is none.
+        final: sealed metrics of each architecture that was ever recommended, under the final recipe.
+        seconds: real seconds by phase ('ask', 'evaluate', 'tell'), informative, not part of byte equality.
+    """
+
+    spec: RunSpec
+    status: Status
+    reason: str
+    trials: tuple[TrialRecord, ...]
+    journal: str
+    final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """What a study knows of one of its tracks before the first run.
+
+    Attributes:
+        fingerprint: content hash of the benchmark's manifest; empty where the benchmark could not be opened.
+        manifest: what the benchmark says of itself.
+        references: exact facts of the space (random sampling, optimum, expected random search).
+        unavailable: metrics that the protocol lists and the benchmark does not hold, with the reason.
+        skipped: why the whole track was skipped, or an empty string.
+    """
+
+    fingerprint: str
+    manifest: Mapping[str, Json]
+    references: Mapping[str, Json]
+    unavailable: Mapping[str, str]
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A whole study: protocol, environments, tracks, and its runs, read one at a time.
+
+    Attributes:
+        protocol: the resolved protocol as plain data.
+        protocol_hash: its content hash.
+        environments: hardware and software records by their content hash.
+        segments: one entry per start or resume: environment id, started (UTC), drift (differing fields).
+        tracks: by track id.
+        runs: opens a fresh iterator over the runs in plan order; runs not on disk are 'missing'.
+    """
+
+    protocol: Mapping[str, Json]
+    protocol_hash: str
+    environments: Mapping[str, Mapping[str, Json]]
+    segments: tuple[Mapping[str, Json], ...]
+    tracks: Mapping[str, TrackRecord]
+    runs: Callable[[], Iterator[RunRecord]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a report: rows of text cells, with what the caption must say (n, interval method, units)."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One curve of a figure: x, the middle, and the band around it."""
+
+    label: str
+    x: tuple[float, ...]
+    middle: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a report as plain data."""
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    note: str = ""
+    x_log: str = "log"  # 'log' or 'linear'
+    lines: Mapping[str, float] = field(default_factory=dict)  # labelled horizontal reference lines
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with text, tables and figures."""
+
+    title: str
+    text: str = ""
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A report as plain data; renderers turn it into Markdown, CSV and SVG."""
+
+    name: str
+    title: str
+    sections: tuple[Section, ...]

@@ -1,0 +1,3 @@
+"""Reports, by name. A new report is one file and one line here."""
+
+REPORTS: dict[str, str] = {}
