@@ -97,13 +97,21 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a report: rows of text cells, with what the caption must say (n, interval method, units)."""
+    """A table of a report: rows of text cells, with what the caption must say (n, interval method, units).
+
+    Attributes:
+        data: the same facts in full precision, one mapping of column to value per row, for the CSV; a table with
+            `data` and without `columns` is written as CSV alone.
+        strong: indices of the rows that a test sets apart from the rest; nothing else may be emphasised.
+    """
 
     name: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    data: tuple[Mapping[str, Json], ...] = ()
+    strong: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,7 @@ class Series:
     middle: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    role: Literal["method", "reference"] = "method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,7 @@ class Figure:
     series: tuple[Series, ...]
     note: str = ""
     x_log: str = "log"  # 'log' or 'linear'
+    y_log: str = "linear"  # 'log' or 'linear'
     lines: Mapping[str, float] = field(default_factory=dict)  # labelled horizontal reference lines
 
 
