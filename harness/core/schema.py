@@ -89,9 +89,6 @@ class Selection(Strict):
     rule: Literal["recommended", "best-validated"] = Field(
         default="recommended", description="what the method recommends, or the best objective it was told"
     )
-    candidates: int = Field(
-        default=1, ge=1, description="how many go through the final evaluation before one is chosen"
-    )
 
 
 class FinalEvaluation(Strict):

@@ -61,7 +61,7 @@ class Probe:
     """Compute a cheap signal of `arch`."""
 
     arch: Arch
-    kind: str
+    signal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Measurement:
     metrics: Mapping[str, float]
     cost: Cost
     curve: tuple[float, ...] = ()
-    scores: Mapping[str, float] = field(default=_EMPTY)
+    scores: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Outcome:
     """The answer of a benchmark: what the method may learn, and what goes to the store only."""
 
     result: Measurement | Failure
-    sealed: Mapping[str, float] = field(default=_EMPTY)
+    sealed: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(frozen=True, slots=True)

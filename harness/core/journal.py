@@ -1,0 +1,48 @@
+"""Chain the lines of a journal, so that no line can be changed, dropped or moved unseen.
+
+A journal is JSON Lines. Each line is the canonical JSON of an object whose key `prev` is the SHA-256 of the line
+before it (64 zeros for the first). A last line without its line break was torn off by a crash and does not count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from harness.core.canonical import canonical_json, sha256_text
+from harness.core.errors import JournalCorrupt
+
+GENESIS = "0" * 64
+
+
+def chain(entry: dict[str, Any], previous: str) -> str:
+    """Return the journal line (without line break) of `entry` after the line whose hash is `previous`."""
+    return canonical_json({**entry, "prev": previous})
+
+
+def whole_lines(text: str) -> list[str]:
+    """Return the complete lines of a journal; what follows the last line break was torn off and is dropped."""
+    return text.split("\n")[:-1]
+
+
+def entries(lines: list[str], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a journal, checking the chain.
+
+    Raises:
+        JournalCorrupt: a line is no JSON object, or does not follow the line before it.
+    """
+    previous = GENESIS
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            follows = entry["prev"] == previous
+        except (ValueError, KeyError, TypeError):
+            entry, follows = {}, False
+        if not follows:
+            raise JournalCorrupt(
+                f"{name}:{number}: this line does not follow the one before it: the journal was changed after it was "
+                "written; restore it from a copy, or delete this run's folder and resume"
+            )
+        previous = sha256_text(line)
+        yield entry

@@ -1,0 +1,100 @@
+"""Read one run back from its folder, checking every hash on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.core.canonical import sha256_text
+from harness.core.codec import result_from_json, spec_to_json, work_from_json
+from harness.core.errors import JournalCorrupt
+from harness.core.journal import entries, whole_lines
+from harness.core.records import RunRecord, Status, TrialRecord
+from harness.core.types import RunSpec, Trial
+from harness.store.files import read_json
+
+
+def read_run(folder: Path, spec: RunSpec) -> RunRecord:
+    """Return a run as it stands on disk.
+
+    Raises:
+        JournalCorrupt: a journal differs from its hash, its chain is broken, or the folder holds another run.
+    """
+    if (folder / "skipped.json").is_file():
+        return RunRecord(spec, "skipped", read_json(folder / "skipped.json")["reason"], (), "")
+    if not (folder / "manifest.json").is_file():
+        return RunRecord(spec, "missing", "", (), "")
+    _refuse_other_run(folder, spec)
+    done = read_json(folder / "done.json") if (folder / "done.json").is_file() else None
+    texts = {name: _text(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl")}
+    status: Status = "partial" if done is None else "done"
+    return RunRecord(
+        spec=spec,
+        status=status,
+        reason="" if done is None else done["reason"],
+        trials=_trials(folder, texts),
+        journal=sha256_text(texts["trials.jsonl"]),
+        final=_final(folder, texts["final.jsonl"]),
+        seconds=_seconds(folder / "timings.jsonl"),
+    )
+
+
+def _refuse_other_run(folder: Path, spec: RunSpec) -> None:
+    recorded = read_json(folder / "manifest.json").get("spec")
+    if recorded != json.loads(json.dumps(spec_to_json(spec))):
+        raise JournalCorrupt(
+            f"{folder}/manifest.json: the folder holds another run than the protocol's plan says; it was moved or "
+            "changed: restore it from a copy, or delete this run's folder and resume"
+        )
+
+
+def _text(path: Path, done: dict[str, Any] | None) -> str:
+    if not path.is_file():
+        text = ""
+    else:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise JournalCorrupt(f"{path}: not UTF-8 ({error.reason}); restore it from a copy") from error
+    if done is not None and sha256_text(text) != done["files"].get(path.name):
+        raise JournalCorrupt(
+            f"{path}: differs from the SHA-256 in done.json; the journal was changed after the run ended: restore it "
+            "from a copy, or delete this run's folder and resume"
+        )
+    return text
+
+
+def _trials(folder: Path, texts: dict[str, str]) -> tuple[TrialRecord, ...]:
+    sealed = {
+        entry["id"]: entry["metrics"] for entry in entries(whole_lines(texts["sealed.jsonl"]), f"{folder}/sealed.jsonl")
+    }
+    return tuple(
+        TrialRecord(
+            trial=Trial(entry["id"], work_from_json(entry["work"]), entry["seed"]),
+            result=result_from_json(entry["result"]),
+            spent=entry["spent"],
+            counted=entry["counted"],
+            recommended=entry["recommended"],
+            sealed=sealed.get(entry["id"], {}),
+        )
+        for entry in entries(whole_lines(texts["trials.jsonl"]), f"{folder}/trials.jsonl")
+    )
+
+
+def _final(folder: Path, text: str) -> dict[str, dict[str, float]]:
+    """Return the mean over the final seeds of each sealed metric, by architecture."""
+    metrics: dict[str, list[dict[str, float]]] = {}
+    for entry in entries(whole_lines(text), f"{folder}/final.jsonl"):
+        metrics.setdefault(entry["arch"], []).append(entry["metrics"])
+    return {
+        arch: {name: sum(values[name] for values in seeds) / len(seeds) for name in seeds[0]}
+        for arch, seeds in metrics.items()
+    }
+
+
+def _seconds(path: Path) -> dict[str, float]:
+    if not path.is_file():
+        return {}
+    rows = [json.loads(line) for line in whole_lines(path.read_text(encoding="utf-8"))]
+    return {name: sum(row[column] for row in rows) for column, name in ((1, "ask"), (2, "evaluate"), (3, "tell"))}
