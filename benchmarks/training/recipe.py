@@ -1,0 +1,81 @@
+"""Define the training recipe: every setting that can change a number, as part of the protocol."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from harness.core.canonical import Json
+from harness.core.errors import UsageError
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one network is trained: stochastic gradient descent with Nesterov momentum and a cosine to zero.
+
+    The defaults are those of NAS-Bench-201 (Dong and Yang, ICLR 2020) with its 12-epoch schedule.
+
+    Attributes:
+        epochs: length of the schedule; a partial training stops on the way and changes nothing before.
+        channels: channels of the first stage.
+        cells: cells of each of the three stages.
+        batch_size: images of a step; the last step of an epoch takes what is left.
+        learning_rate: its value in the first step.
+        momentum: Nesterov momentum.
+        weight_decay: L2 penalty on every parameter, normalisation included.
+        cosine: 'epoch' changes the learning rate once an epoch, as the official code does; 'step' at every step.
+        flip: whether each image is mirrored with probability one half.
+        crop_padding: black pixels around an image before it is cropped back at random; 0 for no crop.
+        precision: of the arithmetic; the reference trainer knows 'fp32' only.
+
+    Raises:
+        UsageError: a value is outside its range.
+    """
+
+    epochs: int = 12
+    channels: int = 16
+    cells: int = 5
+    batch_size: int = 256
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    cosine: Literal["epoch", "step"] = "epoch"
+    flip: bool = True
+    crop_padding: int = 4
+    precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "channels", "cells", "batch_size"):
+            _check(key, getattr(self, key), low=1)
+        _check("crop_padding", self.crop_padding, low=0)
+        _check("learning_rate", self.learning_rate, low=math.ulp(0.0))
+        _check("weight_decay", self.weight_decay, low=0.0)
+        if not 0 < self.momentum < 1:
+            raise UsageError(f"recipe: momentum is {self.momentum}; Nesterov momentum lies between 0 and 1")
+        for key, allowed in (("cosine", ("epoch", "step")), ("precision", ("fp32", "tf32", "bf16"))):
+            if getattr(self, key) not in allowed:
+                raise UsageError(f"recipe: {key} is {getattr(self, key)!r}; give one of {', '.join(allowed)}")
+
+    def rate(self, epoch: int, step: int, steps: int) -> float:
+        """Return the learning rate of a step (counted from 0) of an epoch (from 0) that has `steps` steps."""
+        done = epoch + (step / steps if self.cosine == "step" else 0.0)
+        return self.learning_rate * (1 + math.cos(math.pi * done / self.epochs)) / 2
+
+    def describe(self) -> dict[str, Json]:
+        """Return the recipe as plain data for manifests."""
+        return {"optimiser": "SGD, Nesterov", **asdict(self)}
+
+
+def _check(key: str, value: float, *, low: float) -> None:
+    if not low <= value < math.inf:
+        raise UsageError(f"recipe: {key} is {value}; give {'a positive number' if 0 < low < 1 else f'{low} or more'}")
+
+
+PRESETS = {
+    "nb201-12": Recipe(),
+    "nb201-200": Recipe(epochs=200),
+    "digits": Recipe(channels=8, cells=1, batch_size=64, flip=False, crop_padding=1),
+}
