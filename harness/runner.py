@@ -1,0 +1,261 @@
+"""Run one search: ask, evaluate, charge, tell, record, until the budget is spent."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.core.budget import Budget, Ledger
+from harness.core.canonical import canonical_json
+from harness.core.clock import Stopwatch
+from harness.core.codec import work_to_json
+from harness.core.errors import RulesBroken
+from harness.core.interfaces import Benchmark, Query, Searcher, Task
+from harness.core.registry import load
+from harness.core.schema import Track
+from harness.core.seeds import SeedTree
+from harness.core.types import Arch, Evaluate, Failure, Measurement, Outcome, RunSpec, Trial, Work
+
+Listener = Callable[[float], None]
+"""Told the share of the budget that is spent, after every trial."""
+
+
+class Recording(Protocol):
+    """What the runner needs of a recorder."""
+
+    outcomes: dict[int, Outcome]
+    finals: dict[tuple[str, int], dict[str, float]]
+
+    def append(self, trial: Trial, outcome: Outcome, spent: float, recommended: str | None, *, counted: bool) -> None:
+        """Record a trial."""
+        ...
+
+    def timing(self, trial_id: int, ask: float, evaluate: float, tell: float) -> None:
+        """Record the seconds of a trial."""
+        ...
+
+    def final(self, arch: str, seed: int, metrics: Mapping[str, float]) -> None:
+        """Record final metrics."""
+        ...
+
+    def finish(self, reason: str, spent: float, recommended: str | None) -> None:
+        """Seal the run."""
+        ...
+
+
+def query_of(track: Track) -> Query:
+    """Return what a track asks of its benchmark."""
+    return Query(
+        objective=track.objective.metric,
+        secondary=tuple(track.objective.secondary),
+        sealed=tuple(track.final.metrics),
+        search_epochs=track.fidelity.search,
+        final_epochs=track.fidelity.final,
+    )
+
+
+def obstacle(spec: RunSpec, track: Track, benchmark: Benchmark) -> str:
+    """Return why this method cannot run on this benchmark, or an empty string."""
+    missing = load("methods", spec.implementation).requires - benchmark.offers
+    if missing:
+        return f"{spec.implementation} needs {', '.join(sorted(missing))}, which {benchmark.name} does not offer"
+    if track.budget.unit not in benchmark.units:
+        return f"{benchmark.name} does not account in {track.budget.unit}"
+    return ""
+
+
+def seeds_of(spec: RunSpec, track: Track) -> SeedTree:
+    """Return the seed tree of a replicate on a track: shared by all methods, so that their noise is common."""
+    return SeedTree.root(spec.protocol, track.seeds.root).child(track.id, "replicate", spec.seed)
+
+
+def execute(spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recording, listener: Listener) -> None:
+    """Run a search to its end, replaying what the recorder already holds.
+
+    Raises:
+        RulesBroken: the method or the benchmark broke the rules of the loop.
+        ReplayDiverged: the run took another course than its journal.
+    """
+    search = _Search(spec, track, benchmark, recorder, listener)
+    reason = search.loop()
+    chosen = search.choose()
+    if chosen is not None:
+        search.evaluate_finally(chosen)
+    recorder.finish(reason, search.ledger.spent, chosen)
+
+
+class _Search:
+    """The state of one run between its trials."""
+
+    def __init__(
+        self, spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recording, listener: Listener
+    ) -> None:
+        self.track, self.benchmark, self.recorder, self.listener = track, benchmark, recorder, listener
+        self.seeds = seeds_of(spec, track)
+        self.ledger = Ledger(Budget(track.budget.unit, track.budget.limit, track.budget.overrun))
+        self.task = _task(track, benchmark)
+        self.method: Searcher = load("methods", spec.implementation)(
+            self.task, self.seeds.child("method", spec.implementation).generator(), config_of(spec)
+        )
+        self.known: dict[str, Outcome] = {}
+        self.paid: set[str] = set()
+        self.epochs: dict[Arch, int] = {}
+        self.best: tuple[float, Arch] | None = None
+        self.standing: Arch | None = None
+        self.landed = 0.0
+        self.trials = 0
+
+    def loop(self) -> str:
+        """Ask and tell until the budget is spent or nothing is left; return why it ended."""
+        pending: list[tuple[float, int, _Flight]] = []
+        clocks = [0.0] * self.track.workers
+        reason = ""
+        while True:
+            while not reason and len(pending) < self.track.workers:
+                flight, reason = self._launch()
+                if flight is not None:
+                    # Virtual time: the next free worker takes the work and is busy for as long as it costs.
+                    end = heapq.heappop(clocks) + flight.price
+                    heapq.heappush(clocks, end)
+                    heapq.heappush(pending, (end, flight.trial.id, flight))
+            if not pending:
+                return reason
+            self._land(heapq.heappop(pending)[2])
+
+    def _launch(self) -> tuple[_Flight | None, str]:
+        if not self.ledger.open:
+            return None, "budget"
+        if self.trials >= self.track.budget.max_trials:
+            return None, "max_trials"
+        watch = Stopwatch()
+        work = self.method.ask()
+        asked = watch.lap()
+        if work is None:
+            return None, "exhausted"
+        self._refuse_free_epochs(work)
+        key = canonical_json(work_to_json(work))
+        trial, outcome = self._evaluate(work, key)
+        price = self._price(work, key, outcome)
+        self.trials += 1
+        if self.track.budget.overrun == "discard" and not self.ledger.fits(price):
+            self.recorder.append(trial, outcome, self.landed, self.method.recommend(), counted=False)
+            self.recorder.timing(trial.id, asked, watch.lap(), 0.0)
+            return None, "budget"
+        self.ledger.charge(price)
+        return _Flight(trial, outcome, price, self.ledger.spent, asked, watch.lap()), ""
+
+    def _evaluate(self, work: Work, key: str) -> tuple[Trial, Outcome]:
+        trial = Trial(self.trials, work, self.seeds.child("work", _identity(work, key)).seed())
+        if trial.id in self.recorder.outcomes:
+            outcome = self.recorder.outcomes[trial.id]
+        elif key in self.known:
+            outcome = self.known[key]
+        else:
+            outcome = _checked(self.benchmark.evaluate(trial), self.benchmark)
+        self.known[key] = outcome
+        return trial, outcome
+
+    def _price(self, work: Work, key: str, outcome: Outcome) -> float:
+        repeated = key in self.paid
+        self.paid.add(key)
+        if isinstance(work, Evaluate):
+            self.epochs[work.arch] = max(work.epochs, self.epochs.get(work.arch, 0))
+        if repeated and self.track.budget.repeats == "free":
+            return 0.0
+        return self.ledger.budget.price(outcome.result.cost)
+
+    def _refuse_free_epochs(self, work: Work) -> None:
+        """Refuse an evaluation that starts from epochs which this run never paid for."""
+        if isinstance(work, Evaluate) and work.start > self.epochs.get(work.arch, 0):
+            raise RulesBroken(
+                f"the method asked to start {work.arch} from epoch {work.start}, but this run has paid for "
+                f"{self.epochs.get(work.arch, 0)} epochs of it; ask with start=0 first"
+            )
+
+    def _land(self, flight: _Flight) -> None:
+        watch = Stopwatch()
+        result = flight.outcome.result
+        self.method.tell(flight.trial, result)
+        recommended = self.method.recommend()
+        told = watch.lap()
+        self.landed = max(self.landed, flight.spent)
+        if self.landed <= self.track.budget.limit:
+            # What is known after the limit does not count, even where the crossing trial is kept.
+            self.standing = recommended
+            self._keep_best(flight.trial.work, result)
+        self.recorder.append(flight.trial, flight.outcome, self.landed, recommended, counted=True)
+        self.recorder.timing(flight.trial.id, flight.ask_seconds, flight.evaluate_seconds, told)
+        self.listener(min(1.0, self.ledger.spent / self.track.budget.limit))
+
+    def _keep_best(self, work: Work, result: Measurement | Failure) -> None:
+        if isinstance(result, Failure) or not isinstance(work, Evaluate) or work.epochs < self.track.fidelity.search:
+            return
+        value = self.task.value(result)
+        if self.best is None or value > self.best[0]:
+            self.best = (value, work.arch)
+
+    def choose(self) -> Arch | None:
+        """Return the architecture to report, by the protocol's selection rule, as of the last trial within budget."""
+        if self.track.selection.rule == "best-validated":
+            return None if self.best is None else self.best[1]
+        return self.standing
+
+    def evaluate_finally(self, arch: Arch) -> None:
+        """Record the sealed metrics of `arch` under the final recipe, once per final seed."""
+        for seed in self.track.final.seeds:
+            metrics = self.recorder.finals.get((arch, seed))
+            if metrics is None:
+                metrics = dict(self.benchmark.final(arch, self.seeds.child("final", arch, seed).seed()))
+            self.recorder.final(arch, seed, metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A trial between its launch and its landing."""
+
+    trial: Trial
+    outcome: Outcome
+    price: float
+    spent: float
+    ask_seconds: float
+    evaluate_seconds: float
+
+
+def _identity(work: Work, key: str) -> str:
+    # One network, one trajectory: the epochs asked for so far do not change the seed of an architecture.
+    return f"evaluate {work.arch} {work.parent}" if isinstance(work, Evaluate) else key
+
+
+def _task(track: Track, benchmark: Benchmark) -> Task:
+    fidelities = tuple(track.fidelity.rungs) or benchmark.fidelities
+    return Task(
+        space=benchmark.space,
+        objective=track.objective.metric,
+        direction=track.objective.direction,
+        epochs=track.fidelity.search,
+        fidelities=tuple(epochs for epochs in fidelities if epochs <= track.fidelity.search),
+        offers=benchmark.offers,
+        budget_unit=track.budget.unit,
+        budget_limit=track.budget.limit,
+    )
+
+
+def _checked(outcome: Outcome, benchmark: Benchmark) -> Outcome:
+    """Refuse an outcome that leaks a sealed metric; turn a value that is no number into a failure."""
+    result = outcome.result
+    if isinstance(result, Failure):
+        return outcome
+    leaked = set(result.metrics) - benchmark.metrics.open
+    if leaked:
+        raise RulesBroken(f"{benchmark.name}: the measurement holds {sorted(leaked)}, which no method may learn")
+    if not all(math.isfinite(value) for value in (result.value, *result.metrics.values(), *result.curve)):
+        return Outcome(Failure("the measurement is not finite", result.cost))
+    return outcome
+
+
+def config_of(spec: RunSpec) -> Any:
+    """Return the method's `Config` with the options of the run."""
+    return load("methods", spec.implementation).Config(**spec.options)
