@@ -1,3 +1,10 @@
 """Search methods, by name. A new method is one file and one line here."""
 
-METHODS: dict[str, str] = {}
+METHODS: dict[str, str] = {
+    "random_search": "methods.random_search:RandomSearch",
+    "random_sampling": "methods.random_sampling:RandomSampling",
+    "regularized_evolution": "methods.regularized_evolution:RegularizedEvolution",
+    "local_search": "methods.local_search:LocalSearch",
+    "successive_halving": "methods.successive_halving:SuccessiveHalving",
+    "hyperband": "methods.hyperband:Hyperband",
+}
