@@ -51,7 +51,7 @@ class Cell(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the last node; (n, c, h, w) in and out."""
-        nodes = [inputs]
+        nodes: list[Tensor] = [inputs]
         for target in range(1, 4):
             terms = [
                 self.edges[f"{source}-{target}"](nodes[source])
