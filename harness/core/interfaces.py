@@ -16,6 +16,7 @@ from harness.core.records import Document, StudyRecord
 from harness.core.types import (
     Arch,
     Capability,
+    Cost,
     Direction,
     Failure,
     Measurement,
@@ -177,11 +178,15 @@ class Estimate:
         seconds: real seconds of an average search trial.
         memory: bytes at the peak of one worker.
         basis: one sentence: measured how, or recorded where.
+        cost: what an average search trial is charged; None where that is unknown.
+        final_seconds: real seconds of one final evaluation.
     """
 
     seconds: float
     memory: int
     basis: str
+    cost: Cost | None = None
+    final_seconds: float = 0.0
 
 
 class Benchmark(Protocol):
