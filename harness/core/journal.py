@@ -21,9 +21,21 @@ def chain(entry: dict[str, Any], previous: str) -> str:
     return canonical_json({**entry, "prev": previous})
 
 
-def whole_lines(text: str) -> list[str]:
-    """Return the complete lines of a journal; what follows the last line break was torn off and is dropped."""
-    return text.split("\n")[:-1]
+def whole_lines(content: bytes, name: str) -> list[str]:
+    """Return the complete lines of a journal; what follows the last line break was torn off and is dropped.
+
+    Raises:
+        JournalCorrupt: a complete line is not UTF-8.
+    """
+    # Cut before decoding: a crash may tear a character.
+    whole = content[: content.rfind(b"\n") + 1]
+    try:
+        return whole.decode("utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        raise JournalCorrupt(
+            f"{name}: byte {error.start} is not UTF-8: the journal was changed after it was written; restore it from a "
+            "copy, or delete this run's folder and resume"
+        ) from error
 
 
 def entries(lines: list[str], name: str) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import FolderBusy, JournalCorrupt, OutputUnwritable
+from harness.core.journal import whole_lines
 
 _UNWRITABLE = {
     errno.EACCES: "permission denied",
@@ -70,12 +71,21 @@ def read_json(path: Path) -> dict[str, Any]:
         JournalCorrupt: the file is no JSON object.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_bytes())
     except ValueError as error:
         raise JournalCorrupt(f"{path}: not a JSON file ({error}); restore it from a copy") from error
     if not isinstance(data, dict):
         raise JournalCorrupt(f"{path}: not a JSON object; restore it from a copy")
     return data
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the complete lines of a journal; none where there is no such file.
+
+    Raises:
+        JournalCorrupt: a complete line is not UTF-8.
+    """
+    return whole_lines(path.read_bytes(), str(path)) if path.is_file() else []
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from typing import Any
 from harness.core.canonical import sha256_text
 from harness.core.codec import result_from_json, spec_to_json, work_from_json
 from harness.core.errors import JournalCorrupt
-from harness.core.journal import entries, whole_lines
+from harness.core.journal import entries
 from harness.core.records import RunRecord, Status, TrialRecord
 from harness.core.types import RunSpec, Trial
-from harness.store.files import read_json
+from harness.store.files import read_json, read_lines
 
 
 def read_run(folder: Path, spec: RunSpec) -> RunRecord:
@@ -27,15 +27,15 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         return RunRecord(spec, "missing", "", (), "")
     _refuse_other_run(folder, spec)
     done = read_json(folder / "done.json") if (folder / "done.json").is_file() else None
-    texts = {name: _text(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl")}
+    lines = {name: _lines(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl")}
     status: Status = "partial" if done is None else "done"
     return RunRecord(
         spec=spec,
         status=status,
         reason="" if done is None else done["reason"],
-        trials=_trials(folder, texts),
-        journal=sha256_text(texts["trials.jsonl"]),
-        final=_final(folder, texts["final.jsonl"]),
+        trials=_trials(folder, lines),
+        journal=sha256_text(_whole(lines["trials.jsonl"])),
+        final=_final(folder, lines["final.jsonl"]),
         seconds=_seconds(folder / "timings.jsonl"),
     )
 
@@ -49,26 +49,22 @@ def _refuse_other_run(folder: Path, spec: RunSpec) -> None:
         )
 
 
-def _text(path: Path, done: dict[str, Any] | None) -> str:
-    if not path.is_file():
-        text = ""
-    else:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise JournalCorrupt(f"{path}: not UTF-8 ({error.reason}); restore it from a copy") from error
-    if done is not None and sha256_text(text) != done["files"].get(path.name):
+def _lines(path: Path, done: dict[str, Any] | None) -> list[str]:
+    lines = read_lines(path)
+    if done is not None and sha256_text(_whole(lines)) != done["files"].get(path.name):
         raise JournalCorrupt(
             f"{path}: differs from the SHA-256 in done.json; the journal was changed after the run ended: restore it "
             "from a copy, or delete this run's folder and resume"
         )
-    return text
+    return lines
 
 
-def _trials(folder: Path, texts: dict[str, str]) -> tuple[TrialRecord, ...]:
-    sealed = {
-        entry["id"]: entry["metrics"] for entry in entries(whole_lines(texts["sealed.jsonl"]), f"{folder}/sealed.jsonl")
-    }
+def _whole(lines: list[str]) -> str:
+    return "".join(line + "\n" for line in lines)
+
+
+def _trials(folder: Path, lines: dict[str, list[str]]) -> tuple[TrialRecord, ...]:
+    sealed = {entry["id"]: entry["metrics"] for entry in entries(lines["sealed.jsonl"], f"{folder}/sealed.jsonl")}
     return tuple(
         TrialRecord(
             trial=Trial(entry["id"], work_from_json(entry["work"]), entry["seed"]),
@@ -78,14 +74,14 @@ def _trials(folder: Path, texts: dict[str, str]) -> tuple[TrialRecord, ...]:
             recommended=entry["recommended"],
             sealed=sealed.get(entry["id"], {}),
         )
-        for entry in entries(whole_lines(texts["trials.jsonl"]), f"{folder}/trials.jsonl")
+        for entry in entries(lines["trials.jsonl"], f"{folder}/trials.jsonl")
     )
 
 
-def _final(folder: Path, text: str) -> dict[str, dict[str, float]]:
+def _final(folder: Path, lines: list[str]) -> dict[str, dict[str, float]]:
     """Return the mean over the final seeds of each sealed metric, by architecture."""
     metrics: dict[str, list[dict[str, float]]] = {}
-    for entry in entries(whole_lines(text), f"{folder}/final.jsonl"):
+    for entry in entries(lines, f"{folder}/final.jsonl"):
         metrics.setdefault(entry["arch"], []).append(entry["metrics"])
     return {
         arch: {name: sum(values[name] for values in seeds) / len(seeds) for name in seeds[0]}
@@ -94,7 +90,5 @@ def _final(folder: Path, text: str) -> dict[str, dict[str, float]]:
 
 
 def _seconds(path: Path) -> dict[str, float]:
-    if not path.is_file():
-        return {}
-    rows = [json.loads(line) for line in whole_lines(path.read_text(encoding="utf-8"))]
+    rows = [json.loads(line) for line in read_lines(path)]
     return {name: sum(row[column] for row in rows) for column, name in ((1, "ask"), (2, "evaluate"), (3, "tell"))}

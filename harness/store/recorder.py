@@ -11,9 +11,9 @@ from typing import Any, TextIO
 from harness.core.canonical import canonical_json, sha256_text
 from harness.core.codec import result_from_json, result_to_json, work_to_json
 from harness.core.errors import JournalCorrupt, ReplayDiverged
-from harness.core.journal import GENESIS, chain, entries, whole_lines
+from harness.core.journal import GENESIS, chain, entries
 from harness.core.types import Failure, Outcome, Trial
-from harness.store.files import write_json, writing
+from harness.store.files import read_lines, write_json, writing
 
 CHAINED = ("trials.jsonl", "sealed.jsonl", "final.jsonl")
 
@@ -76,10 +76,7 @@ class Recorder:
 
     def _reopen(self) -> dict[str, list[str]]:
         """Read what an earlier attempt recorded, and cut off what a crash tore."""
-        recorded = {}
-        for name in CHAINED:
-            path = self.folder / name
-            recorded[name] = whole_lines(path.read_text(encoding="utf-8")) if path.exists() else []
+        recorded = {name: read_lines(self.folder / name) for name in CHAINED}
         # A trial is recorded when its line in trials.jsonl is whole; its sealed line was written just before.
         count = len(recorded["trials.jsonl"])
         if len(recorded["sealed.jsonl"]) < count:

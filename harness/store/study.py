@@ -18,7 +18,6 @@ runs/<protocol>@<version>-<hash>/
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -28,10 +27,9 @@ from typing import Any
 from harness.core.canonical import canonical_json, content_hash, sha256_text
 from harness.core.codec import spec_to_json
 from harness.core.errors import FolderForeign, StoreError
-from harness.core.journal import whole_lines
 from harness.core.records import RunRecord, StudyRecord, TrackRecord
 from harness.core.types import RunSpec
-from harness.store.files import lock, read_json, write_json, writing
+from harness.store.files import lock, read_json, read_lines, write_atomically, write_json
 from harness.store.reader import read_run
 from harness.store.recorder import Recorder
 
@@ -123,19 +121,13 @@ class Study:
         path = self.folder / "environments" / f"{identity}.json"
         if not path.exists():
             write_json(path, dict(environment))
-        line = canonical_json({"schema": SCHEMA, "environment": identity, **facts}) + "\n"
-        with writing(self.folder), (self.folder / "segments.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+        segments = [*read_lines(self.folder / "segments.jsonl"), canonical_json({"environment": identity, **facts})]
+        write_atomically(self.folder / "segments.jsonl", "".join(line + "\n" for line in segments))
         return identity
 
     def segments(self) -> tuple[dict[str, Any], ...]:
         """Return one entry per start or resume, the first first."""
-        path = self.folder / "segments.jsonl"
-        if not path.exists():
-            return ()
-        return tuple(json.loads(line) for line in whole_lines(path.read_text(encoding="utf-8")))
+        return tuple(json.loads(line) for line in read_lines(self.folder / "segments.jsonl"))
 
     def environment(self, identity: str) -> dict[str, Any]:
         """Return the environment record with this id."""
