@@ -89,7 +89,7 @@ class LocalSearch(BestSoFar):
         return start
 
     def _follow(self, climb: Climb) -> Arch | None:
-        """Ascent a climb as far as what is known leads; return what it needs next, None where it waits or has ended."""
+        """Move a climb as far as what is known leads; return what it needs next, None where it waits or has ended."""
         while climb.centre in self._known:
             fresh, better = self._survey(climb)
             if better is not None:
