@@ -20,7 +20,7 @@ from harness.core.schema import ProtocolModel, Track
 from harness.core.types import RunSpec
 from harness.drift import describe, differences
 from harness.executor import Executor, InlineExecutor, ProcessExecutor
-from harness.plan import budget_of, expand
+from harness.plan import benchmark_config, budget_of, expand
 from harness.runner import execute, obstacle, query_of, seeds_of
 from harness.store import Study
 
@@ -83,7 +83,7 @@ def open_benchmark(track: Track, place: Place) -> Benchmark:
         DataCorrupt: the protocol pins another fingerprint.
     """
     kind = load("benchmarks", track.benchmark.name)
-    benchmark: Benchmark = kind(kind.Config(**track.benchmark.options), place, query_of(track))
+    benchmark: Benchmark = kind(benchmark_config(track), place, query_of(track))
     pinned = track.benchmark.fingerprint
     if pinned is not None and pinned != content_hash(benchmark.manifest()):
         raise DataCorrupt(

@@ -18,6 +18,7 @@ from harness.core.registry import load
 from harness.core.schema import Track
 from harness.core.seeds import SeedTree
 from harness.core.types import Arch, Evaluate, Failure, Measurement, Outcome, RunSpec, Trial, Work
+from harness.protocol import build
 
 Listener = Callable[[float], None]
 """Told the share of the budget that is spent, after every trial."""
@@ -258,4 +259,4 @@ def _checked(outcome: Outcome, benchmark: Benchmark) -> Outcome:
 
 def config_of(spec: RunSpec) -> Any:
     """Return the method's `Config` with the options of the run."""
-    return load("methods", spec.implementation).Config(**spec.options)
+    return build(load("methods", spec.implementation).Config, spec.options)
