@@ -171,7 +171,7 @@ def _track_record(track: Track, benchmark: Benchmark | str, known: TrackRecord |
 
 def _open_segment(study: Study, benchmarks: Mapping[str, Benchmark | str], settings: Settings) -> str:
     """Record this environment, refusing one that no segment of the study has known."""
-    record = hardware.record(_determinism(benchmarks.values()))
+    record = hardware.record({"settings": _machine_settings(settings), **_determinism(benchmarks.values())})
     before = [study.environment(entry["environment"]) for entry in study.segments()]
     drift = min((differences(environment, record) for environment in before), key=len, default=[])
     if drift and not settings.allow_drift:
@@ -182,6 +182,10 @@ def _open_segment(study: Study, benchmarks: Mapping[str, Benchmark | str], setti
     started = datetime.now(UTC).isoformat(timespec="seconds")
     facts = {"started": started, "drift": [entry.field for entry in drift], "sample": hardware.sample()}
     return study.add_segment(record, facts)
+
+
+def _machine_settings(settings: Settings) -> dict[str, Any]:
+    return {"device": settings.place.device, "threads": settings.place.threads}
 
 
 def _determinism(benchmarks: Iterable[Benchmark | str]) -> dict[str, Any]:
