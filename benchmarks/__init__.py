@@ -1,3 +1,7 @@
 """Benchmarks, by name. A new benchmark is one file and one line here."""
 
-BENCHMARKS: dict[str, str] = {}
+BENCHMARKS: dict[str, str] = {
+    "nb201": "benchmarks.tabular.nb201:NB201Table",
+    "nb201-training": "benchmarks.training.benchmark:NB201Training",
+    "table": "benchmarks.tabular.user:UserTable",
+}

@@ -1,0 +1,175 @@
+"""Evaluate architectures by looking them up: what every benchmark over a table has in common."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from benchmarks.tabular import references
+from benchmarks.tabular.lookup import Prices, Readings
+from benchmarks.tabular.query import Question
+from benchmarks.tabular.store import Table
+from harness.core.budget import Budget
+from harness.core.canonical import Json
+from harness.core.clock import Stopwatch
+from harness.core.errors import Unsupported
+from harness.core.interfaces import Encodable, Estimate, Finite, Query, SearchSpace
+from harness.core.types import Arch, Capability, Evaluate, Failure, Measurement, MetricSchema, Outcome, Trial
+
+_CALIBRATION = 200
+
+
+class TableBenchmark:
+    """A search space whose architectures have all been trained before.
+
+    A trial costs what the table recorded: its epochs, their seconds, one validation pass, and the multiply-adds of
+    the training (three times those of the forward pass of every training image). A trial that continues from `start`
+    epochs is charged for the further epochs and for its own validation pass.
+
+    An architecture of the space without a row, or with a gap where the objective should stand, gives a `Failure` that
+    is charged like any other trial, with the mean cost where its own is not recorded: gaps are never free.
+    """
+
+    durable = False
+
+    def __init__(
+        self, name: str, table: Table, space: SearchSpace, query: Query, absent: Mapping[str, str]
+    ) -> None:
+        self.name, self.table, self.space = name, table, space
+        self._question = Question(table, query, absent)
+        self.metrics: MetricSchema = self._question.schema()
+        self.fidelities: tuple[int, ...] = self._question.fidelities
+        self.offers: frozenset[Capability] = frozenset(self._capabilities())
+
+    def _capabilities(self) -> Iterator[Capability]:
+        yield Capability.EVALUATE
+        if len(self.fidelities) > 1:
+            yield Capability.PARTIAL
+        if isinstance(self.space, Finite):
+            yield Capability.FINITE
+        if isinstance(self.space, Encodable):
+            yield Capability.ENCODABLE
+
+    @cached_property
+    def _readings(self) -> Readings:
+        return Readings(self._question)
+
+    @cached_property
+    def _prices(self) -> Prices:
+        return Prices(self.table, self._question.name)
+
+    @property
+    def units(self) -> frozenset[str]:
+        """The budget units that the table accounts in."""
+        seconds = {"train_seconds"} if self._prices.seconds_known else set()
+        work = {"multiply_adds"} if self._prices.work_known else set()
+        return frozenset({"epochs", "evaluations"} | seconds | work)
+
+    def evaluate(self, trial: Trial) -> Outcome:
+        """Look an architecture up.
+
+        Raises:
+            Unsupported: the work is no evaluation, at epochs that were not recorded, or of no architecture of the space.
+        """
+        work = trial.work
+        if not isinstance(work, Evaluate) or work.parent is not None:
+            raise Unsupported(f"{self.name}: a table answers Evaluate without a parent, not {work}; see its capabilities")
+        row, seed, epochs = self.table.rows.get(work.arch), trial.seed, work.epochs
+        if row is None or work.start or epochs != self.fidelities[-1]:
+            self._check(work)
+        cost = self._prices.of(row, epochs - work.start)
+        if row is None:
+            return Outcome(Failure(self._gap, cost))
+        metrics = self._metrics(row, seed, epochs)
+        sealed = {reading.name: value for reading in self._readings.sealed if _known(value := reading.at(row, seed))}
+        objective = self._readings.objective
+        value = metrics.get(objective.labels.get(epochs, objective.name))
+        if value is None:
+            return Outcome(Failure(self._gap, cost), sealed)
+        return Outcome(Measurement(value, metrics, cost, objective.curve(row, seed, work.start, epochs)), sealed)
+
+    def _metrics(self, row: int, seed: int, epochs: int) -> dict[str, float]:
+        """Return the open metrics of a cell by their names after so many epochs."""
+        readings = self._readings.open
+        if epochs == self.fidelities[-1]:
+            return {reading.name: value for reading in readings if _known(value := reading.at(row, seed))}
+        return {
+            reading.labels.get(epochs, reading.name): value
+            for reading in readings
+            if _known(value := reading.within(row, seed, epochs) if reading.labels else reading.at(row, seed))
+        }
+
+    @property
+    def _gap(self) -> str:
+        return f"not recorded in the table {self.table.name!r}"
+
+    def _check(self, work: Evaluate) -> None:
+        """Refuse work that this table cannot answer."""
+        if work.arch not in self.space:
+            raise Unsupported(f"{self.name}: {work.arch!r} is no architecture of the space {self.space.name!r}")
+        allowed = ", ".join(str(epochs) for epochs in self.fidelities)
+        if work.epochs not in self.fidelities or (work.start and work.start not in self.fidelities):
+            raise Unsupported(f"{self.name}: nothing was recorded at epoch {work.epochs} from {work.start}; ask for {allowed}")
+        if not 0 <= work.start < work.epochs:
+            raise Unsupported(f"{self.name}: epochs {work.epochs} do not continue epochs {work.start}; ask for more epochs")
+
+    def final(self, arch: Arch, seed: int) -> Mapping[str, float]:
+        """Look the sealed metrics of an architecture up; those that were not recorded are left out."""
+        row = self.table.rows.get(arch)
+        if row is None:
+            return {}
+        return {reading.name: value for reading in self._readings.sealed if _known(value := reading.at(row, seed))}
+
+    def manifest(self) -> dict[str, Json]:
+        """Return what a record says of the table; its content hash is the benchmark's fingerprint."""
+        stored = self.table.manifest
+        return {
+            "kind": "tabular",
+            "benchmark": self.name,
+            "table": self.table.name,
+            "content": self.table.content,
+            "data": dict(stored["sources"]),
+            "importer": stored["importer"],
+            "space": dict(stored["space"]),
+            "cells": {"recorded": stored["archs"]["cells"], "in_space": stored["archs"]["total"]},
+            "trials": dict(stored["trials"]),
+            "notes": list(stored["notes"]),
+            "determinism": "bitwise",
+            "simulated": "seconds are recorded in the table; nothing is trained",
+        }
+
+    def references(self, budget: Budget) -> dict[str, Json]:
+        """Return random sampling, optimum and expected random search, computed from the table."""
+        question, archs = self._question, self.table.archs
+        columns = [question.objective, *question.sealed]
+        facts: dict[str, Json] = {
+            "random_sampling": references.sampling(columns),
+            "optimum": references.optimum(columns, archs),
+        }
+        if question.sealed and budget.unit in {*self.units}:
+            total = int(self.table.manifest["archs"]["total"])
+            search = references.random_search(
+                question.objective, question.sealed[0], self._prices, self.fidelities[-1], budget, total
+            )
+            facts |= {"random_search": search} if search else {}
+        return facts
+
+    def estimate(self) -> Estimate:
+        """Time some look-ups on this machine."""
+        archs = self.table.archs
+        trials = [
+            Trial(number, Evaluate(Arch(archs[number % len(archs)]), self.fidelities[-1]), number)
+            for number in range(_CALIBRATION)
+        ]
+        self.evaluate(trials[0])
+        watch = Stopwatch()
+        for trial in trials:
+            self.evaluate(trial)
+        seconds = watch.lap() / _CALIBRATION
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return Estimate(seconds, memory, f"measured: {_CALIBRATION} look-ups, and this process at its peak")
+
+
+def _known(value: float) -> bool:
+    return value == value  # noqa: PLR0124 - only NaN, a gap, differs from itself

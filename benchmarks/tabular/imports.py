@@ -1,0 +1,147 @@
+"""Import tables into the cache, once, and open what was imported before."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.tabular.catalogue import ALIASES, KNOWN, Form, Source, refuse_damaged
+from benchmarks.tabular.nb201_parquet import import_parquet, sha256_of
+from benchmarks.tabular.series import Content
+from benchmarks.tabular.store import Table, open_table, write_table, writing
+from harness.core.canonical import content_hash
+from harness.core.errors import DataMissing, UsageError, nearest
+from harness.core.interfaces import Place
+
+IMPORTERS = "1"
+"""Raised when an importer changes what it writes, so that tables of an older one are imported anew."""
+
+
+def tables_folder(place: Place) -> Path:
+    """Return where imported tables are kept."""
+    return place.cache / "tables"
+
+
+def remedy(table: str, place: Place) -> str:
+    """Return the command that imports a table."""
+    data = "DIR" if place.data is None else str(place.data)
+    return f"python -m harness data import {table} --data-dir {data}"
+
+
+def open_known(table: str, form: Form | None, place: Place) -> Table:
+    """Open a table of the catalogue, importing it first where its files are there and it was not imported before.
+
+    Args:
+        table: its name in the catalogue.
+        form: which source to take; None: the first that is there.
+        place: where data and caches are.
+
+    Raises:
+        DataMissing: neither an imported table nor its files are there.
+        DataCorrupt: a file, or the imported table, is damaged.
+        OutputUnwritable: the cache cannot be written to.
+    """
+    sources = [source for source in KNOWN[table] if form in (None, source.form)]
+    for source in sources:
+        folder = source.found(place.data)
+        if folder is not None:
+            key = _key(table, source, folder)
+            return _opened(table, source.form, key, place, lambda s=source, f=folder: _content(table, s, f))
+    for source in sources:
+        pointer = _pointer(table, source.form, place)
+        if pointer.is_file():
+            return open_table(tables_folder(place) / pointer.read_text(encoding="utf-8").strip(), remedy(table, place))
+    raise DataMissing(_missing(table, sources, place))
+
+
+def _opened(table: str, form: str, key: str, place: Place, content: Callable[[], Content]) -> Table:
+    folder = tables_folder(place) / f"{table}-{form}-{key[:16]}"
+    if not folder.is_dir():
+        write_table(content(), folder, replace=False)
+        _point(_pointer(table, form, place), folder.name)
+    return open_table(folder, remedy(table, place))
+
+
+def import_known(name: str, place: Place) -> Path:
+    """Import a table of the catalogue anew, from the first of its sources that is there; return its folder."""
+    table = known(name)
+    for source in KNOWN[table]:
+        folder = source.found(place.data)
+        if folder is not None:
+            target = tables_folder(place) / f"{table}-{source.form}-{_key(table, source, folder)[:16]}"
+            write_table(_content(table, source, folder), target, replace=True)
+            _point(_pointer(table, source.form, place), target.name)
+            return target
+    raise DataMissing(_missing(table, KNOWN[table], place))
+
+
+def known(name: str) -> str:
+    """Return the catalogue's name of a table.
+
+    Raises:
+        UsageError: there is no such table.
+    """
+    table = ALIASES.get(name, name)
+    if table not in KNOWN:
+        allowed = [*KNOWN, *ALIASES]
+        raise UsageError(
+            f"data: no table {name!r}{nearest(name, allowed)}; known: {', '.join(sorted(allowed))}, "
+            "or the path of a table manifest (a YAML file)"
+        )
+    return table
+
+
+def _content(table: str, source: Source, folder: Path) -> Content:
+    if source.form == "parquet":
+        return import_parquet(table, folder)
+    # The official readers load torch and many megabytes: only where they are needed.
+    from benchmarks.tabular.nb201_official import import_nats, import_pth  # noqa: PLC0415
+
+    if source.files[0].name.endswith(".pth"):
+        return import_pth(table, folder / source.files[0].name)
+    return import_nats(table, folder, source.files[0].name)
+
+
+def _key(table: str, source: Source, folder: Path) -> str:
+    """Return what an imported table is filed under: it changes with the files that were read and with the importer."""
+    return content_hash({"table": table, "importers": IMPORTERS, "files": dict(_stamps(source, folder))})
+
+
+def _stamps(source: Source, folder: Path) -> Mapping[str, str]:
+    """Return what identifies each file: its checksum, or, where reading it takes long, size and time of change."""
+    stamps: dict[str, str] = {}
+    for file in source.files:
+        path = folder / file.name
+        if source.form == "parquet":
+            stamps[file.name] = sha256_of(path)
+            refuse_damaged(file, path, stamps[file.name])
+        else:
+            parts = (path.stat(), folder.stat())
+            stamps[file.name] = " ".join(f"{part.st_size} {part.st_mtime_ns}" for part in parts)
+    return stamps
+
+
+def _pointer(table: str, form: str, place: Place) -> Path:
+    return tables_folder(place) / f"{table}-{form}.current"
+
+
+def _point(pointer: Path, name: str) -> None:
+    """Remember which imported table is the latest of its kind, for when its files are no longer there."""
+    with writing(pointer.parent):
+        handle, draft = tempfile.mkstemp(prefix=".pointing-", dir=pointer.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(f"{name}\n")
+        os.replace(draft, pointer)
+
+
+def _missing(table: str, sources: list[Source] | tuple[Source, ...], place: Place) -> str:
+    where = "no data folder was named" if place.data is None else f"not in {place.data}"
+    offers = "; or ".join(
+        f"{' and '.join(file.name for file in source.files)} ({source.size()}, {source.home})" for source in sources
+    )
+    return (
+        f"the table {table!r} is not on this machine ({where}): it needs {offers}; put the files into DIR "
+        f"(or DIR/{sources[0].folders[0]}) and run: {remedy(table, place)}"
+    )
