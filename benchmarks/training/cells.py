@@ -75,7 +75,8 @@ class Reduction(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the shortcut plus the two convolutions; (n, c, h, w) to (n, 2c, h/2, w/2)."""
         shortcut: Tensor = self.shortcut(inputs)
-        return shortcut + self.second(self.first(inputs))
+        residual: Tensor = self.second(self.first(inputs))
+        return shortcut + residual
 
 
 class Network(nn.Module):

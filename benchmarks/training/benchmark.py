@@ -1,0 +1,246 @@
+"""Train NAS-Bench-201 networks for real: the benchmark whose every answer is a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from importlib import import_module
+from typing import ClassVar
+
+import torch
+
+from benchmarks.spaces.nb201 import NasBench201, parse
+from benchmarks.training.calibrate import AVERAGE, calibrate
+from benchmarks.training.checkpoint import Shelf
+from benchmarks.training.cifar import Images, join
+from benchmarks.training.data import facts, open_dataset, test_images
+from benchmarks.training.determinism import bitwise, flags
+from benchmarks.training.evaluate import Resident, accuracy, to_device
+from benchmarks.training.fit import Course, Fit, Job, Trainer
+from benchmarks.training.naming import Names, check_query, kind
+from benchmarks.training.settings import ENGINES, TrainingConfig
+from harness.core.budget import Budget
+from harness.core.canonical import Json, content_hash
+from harness.core.errors import TrialFailed, Unsupported, UsageError
+from harness.core.interfaces import Estimate, Place, Query
+from harness.core.types import (
+    Arch,
+    Capability,
+    Cost,
+    Evaluate,
+    Failure,
+    Measurement,
+    MetricSchema,
+    Outcome,
+    Trial,
+    Work,
+)
+
+TRAINER_VERSION = 1
+"""Raised on any change of this package that changes a number."""
+
+
+class NB201Training:
+    """Networks of the NAS-Bench-201 space, each trained from scratch with the seed of its trial.
+
+    A trial is charged its epochs and their training multiply-adds: three forward passes for each image and epoch (one
+    forward, two backward); validation is not charged. Partial trainings are the first epochs of the search schedule,
+    and what is answered for them does not depend on whether a checkpoint was there to continue from.
+    """
+
+    Config: ClassVar[type[TrainingConfig]] = TrainingConfig
+    name = "nb201-training"
+    durable = True
+    units = frozenset({"epochs", "multiply_adds", "evaluations"})
+
+    def __init__(self, config: TrainingConfig, place: Place, query: Query) -> None:
+        _check_device(place.device)
+        self.space = NasBench201()
+        self._config, self._place, self._query = config, place, query
+        self._facts = facts(config.dataset)
+        self._skeleton = self._facts.skeleton(config.channels, config.cells)
+        self._data = open_dataset(config.dataset, place, config.train_images, config.valid_images)
+        train, valid = len(self._data.train), len(self._data.valid)
+        self._names = Names(config.dataset, query.search_epochs, query.final_epochs, train, train + valid)
+        self._shelf = Shelf(place.cache / "checkpoints")
+        self.fidelities = _fidelities(config, query)
+        self.metrics: MetricSchema = self._names.schema(self.fidelities)
+        check_query(query, self._names, self.metrics)
+
+    @property
+    def offers(self) -> frozenset[Capability]:
+        """What it can do; partial trainings where more than one fidelity may be asked for."""
+        always = {Capability.EVALUATE, Capability.FINITE, Capability.ENCODABLE}
+        return frozenset(always | ({Capability.PARTIAL} if len(self.fidelities) > 1 else set()))
+
+    def manifest(self) -> dict[str, Json]:
+        """Return what defines its numbers, and nothing of this machine."""
+        recipe = self._config.recipe(1).describe()
+        del recipe["epochs"]  # the fidelities of the protocol
+        return {
+            "kind": "training",
+            "trainer": TRAINER_VERSION,
+            "space": self.space.name,
+            "data": self._data.manifest(),
+            "recipe": recipe,
+            "skeleton": asdict(self._skeleton),
+            "initialisation": "uniform within 1 / sqrt(fan in) per layer, normalisation at 1 and 0",
+            "final": "trained on train and valid together, from scratch",
+            "engine": self._config.engine,
+            "determinism": "bitwise",
+        }
+
+    def environment(self) -> dict[str, Json]:
+        """Return what can change the last bits and belongs to this machine: versions, device, threads, flags."""
+        device = self._place.device
+        with bitwise(self._place.threads):
+            facts_of_process = flags()
+        return {
+            "mode": "bitwise",
+            "torch": torch.__version__,
+            "torch_build": torch.__config__.show(),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "device": device if device == "cpu" else torch.cuda.get_device_name(device),
+            "cudnn": None if device == "cpu" else torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+            **facts_of_process,
+        }
+
+    def evaluate(self, trial: Trial) -> Outcome:
+        """Train the architecture of a trial; failures are outcomes that cost what was trained.
+
+        Raises:
+            Unsupported: the work is no evaluation, inherits weights, or asks for epochs that are not offered.
+            UsageError: the architecture is not of this space.
+        """
+        work = self._accept(trial.work)
+        result = self._train(Job(work.arch, trial.seed, work.epochs), self._search)
+        if isinstance(result, TrialFailed):
+            spent = max(0.0, result.spent_epochs - work.start)
+            return Outcome(Failure(result.reason, self._cost(work.arch, spent)))
+        sealed = self._tested(self._names.at("test", work.epochs), result)
+        return Outcome(self._measurement(work, result), sealed)
+
+    def final(self, arch: Arch, seed: int) -> Mapping[str, float]:
+        """Train on train and valid together for the final epochs and test; empty where the network failed.
+
+        Where the query names the test accuracy of the search recipe, a network is trained under that with this seed.
+        """
+        sealed: dict[str, float] = {}
+        for name in self._query.sealed:
+            searched = self._searched_tests.get(name)
+            course = self._final if searched is None else self._search
+            result = self._train(Job(arch, seed, searched or self._query.final_epochs), course)
+            if isinstance(result, Fit):
+                sealed |= self._tested(name, result)
+        return sealed
+
+    def references(self, budget: Budget) -> dict[str, Json]:  # noqa: ARG002 - nothing is known of an untrained space
+        """Return no facts: nobody has trained the whole space under this recipe."""
+        return {}
+
+    def estimate(self) -> Estimate:
+        """Return what an average cell takes on this machine, from a few timed steps."""
+        pace = calibrate(self._engine, self._search)
+        train, valid = len(self._data.train), len(self._data.valid)
+        return Estimate(
+            seconds=self._query.search_epochs * pace.epoch(train, valid),
+            memory=pace.memory,
+            basis=f"{pace.images} images of an average cell trained by engine {self._config.engine!r} on this machine",
+            cost=self._cost(AVERAGE, self._query.search_epochs),
+            final_seconds=self._query.final_epochs * pace.epoch(train + valid, 0),
+        )
+
+    def _accept(self, work: Work) -> Evaluate:
+        if not isinstance(work, Evaluate) or work.parent is not None:
+            given = "an evaluation that inherits weights" if isinstance(work, Evaluate) else type(work).__name__
+            raise Unsupported(f"{self.name}: it cannot do {given}; it offers {', '.join(sorted(self.offers))}")
+        if work.epochs not in self.fidelities or work.start not in {0, *self.fidelities} or work.start >= work.epochs:
+            raise Unsupported(
+                f"{self.name}: it cannot train from epoch {work.start} to {work.epochs}; "
+                f"the fidelities are {', '.join(map(str, self.fidelities))}"
+            )
+        if work.arch not in self.space:
+            parse(work.arch)  # says what is wrong with it
+        return work
+
+    def _train(self, job: Job, course: Course) -> Fit | TrialFailed:
+        return self._engine([job], course, self._shelf)[0]
+
+    def _measurement(self, work: Evaluate, fit: Fit) -> Measurement:
+        curves = {"valid": fit.accuracy["valid"], "train-loss": fit.train_loss}
+        metrics = {self._names.at(metric, work.epochs): curve[-1] for metric, curve in curves.items()}
+        metrics |= {
+            self._names.multiply_adds: self._skeleton.multiply_adds(work.arch) / 1e6,
+            self._names.parameters: self._skeleton.parameters(work.arch) / 1e6,
+        }
+        objective = kind(self._query.objective)
+        curve = curves.get(objective, ())
+        return Measurement(
+            value=curve[-1] if curve else metrics[self._query.objective],
+            metrics=metrics,
+            cost=self._cost(work.arch, work.epochs - work.start),
+            curve=curve,
+        )
+
+    def _cost(self, arch: str, epochs: float) -> Cost:
+        images = epochs * len(self._data.train)
+        return Cost(epochs=epochs, multiply_adds=3.0 * self._skeleton.multiply_adds(arch) * images)
+
+    def _tested(self, name: str, fit: Fit) -> dict[str, float]:
+        """Return the sealed test accuracy under its name; nothing where a logit is not finite."""
+        with bitwise(self._place.threads):
+            percent = accuracy(fit.network, self._test)
+        return {name: percent} if math.isfinite(percent) else {}
+
+    @cached_property
+    def _engine(self) -> Trainer:
+        module, _, attribute = ENGINES[self._config.engine].partition(":")
+        engine: Trainer = getattr(import_module(module), attribute)
+        return engine
+
+    @property
+    def _searched_tests(self) -> dict[str, int]:
+        return {self._names.at("test", epochs): epochs for epochs in self.fidelities}
+
+    @cached_property
+    def _search(self) -> Course:
+        return self._course(self._query.search_epochs, self._data.train, {"valid": self._resident(self._data.valid)})
+
+    @cached_property
+    def _final(self) -> Course:
+        return self._course(self._query.final_epochs, join([self._data.train, self._data.valid]), {})
+
+    @cached_property
+    def _test(self) -> Resident:
+        return self._resident(test_images(self._config.dataset, self._place))
+
+    def _resident(self, images: Images) -> Resident:
+        return to_device(images, self._facts, self._place.device)
+
+    def _course(self, epochs: int, images: Images, watch: Mapping[str, Resident]) -> Course:
+        return Course(
+            self._config.recipe(epochs),
+            self._skeleton,
+            self._resident(images),
+            watch,
+            self._place.threads,
+            content_hash([self.manifest(), self.environment(), epochs, len(images)]),
+        )
+
+
+def _fidelities(config: TrainingConfig, query: Query) -> tuple[int, ...]:
+    chosen = config.fidelities or tuple(range(1, query.search_epochs + 1))
+    if chosen[-1] != query.search_epochs:
+        raise UsageError(
+            f"fidelities: they end at {chosen[-1]}, the search schedule at {query.search_epochs} epochs; "
+            "make the last of them the search fidelity"
+        )
+    return chosen
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu" or (device.startswith("cuda") and torch.cuda.is_available()):
+        return
+    raise UsageError(f"device: {device!r} is not on this machine; give 'cpu', or 'cuda' where torch finds a GPU")

@@ -1,0 +1,66 @@
+"""Define the options of the training benchmark, and the engines that they may name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from benchmarks.training.data import facts
+from benchmarks.training.recipe import Precision, Recipe
+from harness.core.errors import UsageError, nearest
+
+ENGINES = {
+    "reference": "benchmarks.training.fit:train",
+}
+"""Trainers by name, as 'module:attribute'; each has the signature of `benchmarks.training.fit.Trainer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """The options of the training benchmark; the defaults train small networks on digits in about a second.
+
+    The recipe's options are those of `benchmarks.training.recipe.Recipe`; its epochs are the protocol's fidelities.
+
+    Attributes:
+        dataset: 'digits' comes with scikit-learn; 'cifar10' must be imported once.
+        engine: the trainer; every engine must agree with 'reference'.
+        train_images: train on the first so many images of the training split; null for all.
+        valid_images: validate on the first so many images of the validation split; null for all.
+        fidelities: epochs of the search schedule at which a network may be asked for; empty for every epoch.
+
+    Raises:
+        UsageError: a value is outside its range.
+    """
+
+    dataset: Literal["digits", "cifar10"] = "digits"
+    engine: str = "reference"
+    train_images: int | None = None
+    valid_images: int | None = None
+    fidelities: tuple[int, ...] = ()
+    channels: int = 8
+    cells: int = 1
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    cosine: Literal["epoch", "step"] = "epoch"
+    flip: bool = False
+    crop_padding: int = 1
+    precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        known = facts(self.dataset)
+        if self.engine not in ENGINES:
+            raise UsageError(f"engine: no {self.engine!r}{nearest(self.engine, ENGINES)}; known: {', '.join(ENGINES)}")
+        for key, size in (("train_images", known.train), ("valid_images", known.valid)):
+            given = getattr(self, key)
+            if given is not None and not 1 <= given <= size:
+                raise UsageError(f"{key} is {given}; the split has {size} images: give 1 to {size}, or null for all")
+        if list(self.fidelities) != sorted({epochs for epochs in self.fidelities if epochs >= 1}):
+            raise UsageError(f"fidelities are {list(self.fidelities)}; give epochs in rising order, from 1 on")
+        self.recipe(1)
+
+    def recipe(self, epochs: int) -> Recipe:
+        """Return the recipe with a schedule of so many epochs."""
+        shared = {field.name for field in fields(Recipe)} - {"epochs"}
+        return Recipe(epochs=epochs, **{name: getattr(self, name) for name in shared})
