@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from harness.core.clock import Stopwatch
-from harness.core.errors import HarnessError, WorkerDied
+from harness.core.errors import HarnessError, UsageError, WorkerDied
 from harness.worker import Worker, start, unpack
 
 Job = TypeVar("Job")
@@ -128,6 +128,10 @@ class ProcessExecutor:
     threads: int = 1
     retries: int = 2
 
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise UsageError(f"workers: {self.workers} processes can do nothing; give 1 or more, or run inline")
+
     def run(
         self,
         function: Callable[[Job, Report], Value],
@@ -227,7 +231,7 @@ class _Pool(Generic[Job, Value]):
         if self.failed_starts == FAILED_STARTS:
             raise WorkerDied(
                 f"{FAILED_STARTS} workers in a row {_fate(code)} before their first job; "
-                "try without worker processes (workers: 0 or inline) to see why"
+                "read what they wrote above, or use --workers 0 to see it in this process"
             )
         if index is not None:
             self.deaths[index] += 1
@@ -241,7 +245,7 @@ class _Pool(Generic[Job, Value]):
     def _died(self, index: int, code: int) -> WorkerDied:
         return WorkerDied(
             f"{_name(self.jobs[index])}: its worker {_fate(code)}, {self.deaths[index]} times in a row; "
-            "all else is kept: give fewer workers or more memory, then resume"
+            "what is recorded is kept: free memory or give fewer --workers, then resume"
         )
 
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 import harness
-from harness.core.errors import DataMissing, HarnessError, Mistake, ProtocolError, WorkerDied
+from harness.core.errors import DataMissing, HarnessError, Mistake, ProtocolError, UsageError, WorkerDied
 from harness.executor import Executor, InlineExecutor, JobCrashed, ProcessExecutor
 from harness.worker import pack, unpack
 
@@ -63,6 +63,11 @@ def test_every_job_is_done_once(executor, jobs):
 
 def test_no_jobs_need_no_worker(executor, jobs):
     assert list(executor.run(jobs.square, [], lambda job, event: None)) == []
+
+
+def test_a_pool_without_workers_is_refused():
+    with pytest.raises(UsageError, match="workers: 0"):
+        ProcessExecutor(0)
 
 
 def test_results_come_as_they_are_completed(jobs):
@@ -253,9 +258,9 @@ def test_an_error_in_the_callers_own_code_ends_the_workers(jobs):
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_their_parent(tmp_path, blow):
-    script = tmp_path / "study.py"
+def study(folder: Path) -> subprocess.Popen[str]:
+    """Start a study of its own process group, whose two workers write their ids into `folder`."""
+    script = folder / "study.py"
     script.write_text(
         textwrap.dedent(f"""
         import sys
@@ -263,21 +268,58 @@ def test_workers_end_with_their_parent(tmp_path, blow):
         from executor_jobs import sleep_and_tell
         from harness.executor import ProcessExecutor
         if __name__ == "__main__":
-            list(ProcessExecutor(2).run(sleep_and_tell, [{str(tmp_path / "pids")!r}] * 2))
+            print("starting", flush=True)
+            list(ProcessExecutor(2).run(sleep_and_tell, [{str(folder / "pids")!r}] * 2))
     """)
     )
-    (tmp_path / "pids").mkdir()
-    parent = subprocess.Popen([sys.executable, str(script)])
-    try:
-        deadline = time.monotonic() + 30
-        while len(list((tmp_path / "pids").iterdir())) < 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        pids = [int(path.name) for path in (tmp_path / "pids").iterdir()]
-        assert len(pids) == 2
-    finally:
-        parent.send_signal(blow)
-        parent.wait()
+    (folder / "pids").mkdir()
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def pids_of(folder: Path, count: int) -> list[int]:
+    """Wait until `count` workers are at work, and return their process ids."""
+    deadline = time.monotonic() + 30
+    while len(list((folder / "pids").iterdir())) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    found = [int(path.name) for path in (folder / "pids").iterdir()]
+    assert len(found) >= count
+    return found
+
+
+def vanish(pids: list[int]) -> bool:
     deadline = time.monotonic() + 10
     while not all(gone(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert all(gone(pid) for pid in pids)
+    return all(gone(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent(tmp_path, blow):
+    with study(tmp_path) as parent:
+        try:
+            pids = pids_of(tmp_path, 2)
+        finally:
+            parent.send_signal(blow)
+    assert vanish(pids)
+
+
+@pytest.mark.parametrize(("workers_at_work", "delay"), [(0, 0.0), (0, 0.02), (0, 0.05), (0, 0.1), (2, 0.0)])
+def test_ctrl_c_on_a_terminal_is_told_by_the_parent_alone(tmp_path, workers_at_work, delay):
+    with study(tmp_path) as parent:
+        try:
+            assert parent.stdout.read(9) == "starting\n"
+            pids_of(tmp_path, workers_at_work)
+            time.sleep(delay)
+        finally:
+            os.killpg(parent.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        written = parent.stderr.read()
+    assert written.count("Traceback") == 1
+    assert written.rstrip().endswith("KeyboardInterrupt")
+    assert parent.returncode == -signal.SIGINT
+    assert vanish([int(path.name) for path in (tmp_path / "pids").iterdir()])
