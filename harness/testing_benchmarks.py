@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -33,7 +31,7 @@ from harness.core.types import (
     Unit,
     Work,
 )
-from harness.testing_world import Opening
+from harness.testing_world import Opening, fresh_process
 
 
 def text_of(outcome: Outcome) -> str:
@@ -71,10 +69,8 @@ class BenchmarkContract:
     @classmethod
     def other_process(cls) -> Iterator[ProcessPoolExecutor]:
         """A fresh process with another hash seed."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONHASHSEED", "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1")
-            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-                yield pool
+        with fresh_process() as pool:
+            yield pool
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
+
+import pytest
 
 from harness.core.canonical import canonical_json
 from harness.core.codec import result_to_json, work_to_json
@@ -223,6 +228,15 @@ def play(
         spec = RunSpec("tiny", "1.0.0", world.track.id, name, name, "base", options or {}, seed, seed)
         execute(spec, world.track, world.open(), book, lambda _share: None)
     return book
+
+
+@contextmanager
+def fresh_process() -> Iterator[ProcessPoolExecutor]:
+    """Offer a pool of one fresh process, with another hash seed than this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONHASHSEED", "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1")
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield pool
 
 
 def lines_of(method: str, world: World, seed: int, options: Mapping[str, Any]) -> list[str]:
