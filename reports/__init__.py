@@ -1,3 +1,5 @@
 """Reports, by name. A new report is one file and one line here."""
 
-REPORTS: dict[str, str] = {}
+REPORTS: dict[str, str] = {
+    "summary": "reports.summary:build",
+}

@@ -1,0 +1,171 @@
+"""Account for every run of the plan, and for what the runs cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from math import isfinite, nan
+
+import numpy as np
+
+from harness.core.canonical import Json
+from harness.core.records import Status, Table
+from reports.frame import Cell, Frame, Trace, TrackFrame, tidy
+from reports.wording import ABSENT, amount, budget_unit
+
+_STATES: tuple[Status, ...] = ("done", "partial", "skipped", "missing")
+
+
+def runs_table(frame: Frame) -> Table:
+    """Return planned, complete, partial, skipped and missing runs per cell, with failures and their reasons."""
+    cells = [(track, cell) for track in frame.tracks for cell in track.cells]
+    counts = [_counts(track, cell) for track, cell in cells]
+    idle = f" Declared exclusions that name no run of this study: {'; '.join(frame.idle_exclusions)}."
+    return Table(
+        name="runs",
+        title="Runs and failures",
+        columns=(
+            "track",
+            "method",
+            "planned",
+            "done",
+            "partial",
+            "skipped",
+            "missing",
+            "excluded",
+            "without a result",
+            "trials",
+            "failed trials",
+            "discarded trials",
+            "reasons",
+        ),
+        rows=tuple(tuple(_text(value) for value in row.values()) for row in counts),
+        note=(
+            "Only complete runs with a result enter tables and curves; all others stand here and in every n as 'k of "
+            "planned'. Without a result: complete, but no architecture was ever recommended within the budget or its "
+            "sealed metric is not recorded. Discarded: the trial that would have crossed the budget. Failed trials are "
+            "charged." + (idle if frame.idle_exclusions else "")
+        ),
+        data=tuple(counts),
+    )
+
+
+def _text(value: Json) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value) or ABSENT
+
+
+def _counts(track: TrackFrame, cell: Cell) -> dict[str, Json]:
+    states = Counter(trace.status for trace in cell.traces)
+    complete = [trace for trace in cell.traces if trace.status == "done" and not trace.excluded]
+    return {
+        "track": track.id,
+        "method": cell.label,
+        "planned": len(cell.traces),
+        **{state: states[state] for state in _STATES},
+        "excluded": sum(1 for trace in cell.traces if trace.excluded),
+        "without_a_result": len(complete) - len(cell.finals(0)),
+        "trials": sum(trace.trials for trace in cell.traces),
+        "failed_trials": sum(sum(trace.failures.values()) for trace in cell.traces),
+        "discarded_trials": sum(trace.discarded for trace in cell.traces),
+        "reasons": "; ".join(_reasons(cell)),
+    }
+
+
+def _reasons(cell: Cell) -> list[str]:
+    """Return 'what: reason (how often)' for every end, skip, exclusion and failure, most frequent first."""
+    said: Counter[str] = Counter()
+    for trace in cell.traces:
+        said.update(_reasons_of(trace))
+    return [f"{text} ({count:,})" for text, count in sorted(said.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _reasons_of(trace: Trace) -> Counter[str]:
+    said: Counter[str] = Counter({f"failed: {reason}": count for reason, count in trace.failures.items()})
+    if trace.excluded:
+        said[f"excluded: {trace.excluded}"] += 1
+    if trace.reason:
+        said[f"{'skipped' if trace.status == 'skipped' else 'ended'}: {trace.reason}"] += 1
+    return said
+
+
+def cost_table(frame: Frame) -> Table:
+    """Return what the runs were charged, and the real seconds of searcher and evaluation beside it."""
+    lines = [_cost_line(track, cell) for track in frame.tracks for cell in track.cells if _complete(cell)]
+    return Table(
+        name="cost",
+        title="What the runs cost",
+        columns=(
+            "track",
+            "method",
+            "n",
+            "trials per run",
+            "charged per run",
+            "unit",
+            "share of the budget, %",
+            "searcher, real s per run",
+            "evaluation, real s per run",
+            "all runs, real s",
+        ),
+        rows=tuple(text for text, _ in lines),
+        note=(
+            "Complete runs; mean ± sd over n. Charged: what the budget paid; simulated where the unit says so. "
+            "Searcher: real seconds in ask and tell, recorded and never charged. Evaluation: real seconds of look-ups "
+            "or training. Real seconds belong to this machine and do not repeat to the byte. A dash: not recorded."
+        ),
+        data=tuple(data for _, data in lines),
+    )
+
+
+def _complete(cell: Cell) -> list[Trace]:
+    return [trace for trace in cell.traces if trace.status == "done"]
+
+
+def _cost_line(track: TrackFrame, cell: Cell) -> tuple[tuple[str, ...], Mapping[str, Json]]:
+    traces = _complete(cell)
+    found = {
+        "trials": _mean_sd([float(trace.trials) for trace in traces]),
+        "charged": _mean_sd([trace.spent for trace in traces]),
+        "searcher_seconds": _mean_sd([_phase(trace, "ask") + _phase(trace, "tell") for trace in traces]),
+        "evaluation_seconds": _mean_sd([_phase(trace, "evaluate") for trace in traces]),
+    }
+    total = sum(sum(trace.seconds.values()) for trace in traces)
+    share = 100 * found["charged"][0] / track.limit
+    shown = {name: _shown(*values) for name, values in found.items()}
+    text = (
+        track.id,
+        cell.label,
+        str(len(traces)),
+        shown["trials"],
+        shown["charged"],
+        budget_unit(track),
+        f"{share:.1f}",
+        shown["searcher_seconds"],
+        shown["evaluation_seconds"],
+        amount(total) if total else ABSENT,
+    )
+    data: dict[str, Json] = {"track": track.id, "row": cell.label, "n": len(traces), "unit": budget_unit(track)}
+    for name, (mean, sd) in found.items():
+        data |= {f"{name}_mean": mean, f"{name}_sd": sd}
+    return text, data | {"share_of_budget": share, "all_runs_real_seconds": total}
+
+
+def _phase(trace: Trace, phase: str) -> float:
+    return trace.seconds.get(phase, nan)
+
+
+def _mean_sd(values: list[float]) -> tuple[float, float]:
+    sample = np.array([value for value in values if isfinite(value)])
+    if not len(sample):
+        return nan, nan
+    return float(np.mean(sample)), float(np.std(sample, ddof=1)) if len(sample) > 1 else nan
+
+
+def _shown(mean: float, sd: float) -> str:
+    return f"{amount(mean)} ± {amount(sd)}" if isfinite(sd) else amount(mean)
+
+
+def run_rows(frame: Frame) -> Table:
+    """Return one row per run in full precision, for the CSV alone."""
+    rows = tidy(frame).to_dict(orient="records")
+    data = tuple({str(column): value for column, value in row.items()} for row in rows)
+    return Table("per-run", "Every run", (), (), note="One row per run, in plan order; no real seconds.", data=data)

@@ -1,0 +1,207 @@
+"""Tabulate the experimental setup: protocol, tracks, methods, machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.core.canonical import Json, canonical_json, sha256_text
+from harness.core.records import Table
+from reports.frame import Frame, TrackFrame
+from reports.wording import ABSENT, amount, budget_unit, tabular
+
+_SHORT_LIST = 12
+_LEFT_OUT = frozenset({"flags"})  # hundreds of words; their digest is shown
+_PACKAGES = frozenset({"numpy", "pandas", "scipy", "torch", "torchvision", "pyarrow", "scikit-learn", "nas-harness"})
+
+_ACCOUNTING = {
+    "architecture-identification": "architecture identification (Lindauer and Hutter, 2020, Definition 7): "
+    "only what identifies the architecture is charged; the incumbent is shown under the final recipe",
+    "automl": "AutoML (Lindauer and Hutter, 2020, Definition 8): training of the final network is charged as well",
+}
+
+
+def study_table(frame: Frame) -> Table:
+    """Return what holds for the whole study: names, hashes, accounting, analysis plan, segments."""
+    protocol: Mapping[str, Any] = frame.study.protocol
+    plan = protocol["analysis"]
+    correction = plan["correction"] if plan["correction"] != "none" else "no"
+    rows = (
+        ("protocol", f"{protocol['protocol']} {protocol['version']}"),
+        ("protocol hash", frame.study.protocol_hash),
+        ("journals", f"{len(frame.journals):,} runs planned; SHA-256 over their journals {journals_hash(frame)}"),
+        ("accounting", _ACCOUNTING[protocol["accounting"]]),
+        ("primary endpoint", plan["primary"]),
+        ("tests", f"{plan['tests']}, {correction} correction, alpha {plan['alpha']:g}"),
+        ("equivalence margin", f"{plan['equivalence_margin']:g}"),
+        ("segments", _segments(frame)),
+        ("removed rows", "; ".join(f"{row['name']} ({row['reason']})" for row in protocol["removed"]) or "none"),
+    )
+    data = tuple({"item": name, "value": value} for name, value in rows)
+    return Table("study", "Study", ("item", "value"), rows, data=data)
+
+
+def journals_hash(frame: Frame) -> str:
+    """Return one hash over the journals of all runs, in plan order; it names the very records behind a report."""
+    return sha256_text("\n".join(f"{run} {journal}" for run, journal in frame.journals))
+
+
+def _segments(frame: Frame) -> str:
+    segments = frame.study.segments
+    drifted = sorted({str(field) for segment in segments for field in _drift(segment)})
+    begun = ", ".join(str(segment.get("started", "time not recorded")) for segment in segments[:_SHORT_LIST])
+    more = f", and {len(segments) - _SHORT_LIST} more" if len(segments) > _SHORT_LIST else ""
+    drift = f"changed on the way: {', '.join(drifted)}" if drifted else "nothing changed on the way"
+    return f"{len(segments)} ({begun}{more}); {drift}" if segments else "not recorded"
+
+
+def _drift(segment: Mapping[str, Json]) -> Sequence[Any]:
+    drift = segment.get("drift")
+    return drift if isinstance(drift, list) else list(drift) if isinstance(drift, dict) else []
+
+
+def tracks_table(frame: Frame) -> Table:
+    """Return one column per track: benchmark, data, splits, fidelities, budget, seeds."""
+    facts = [_track_facts(track) for track in frame.tracks]
+    rows = tuple((name, *(fact[name] for fact in facts)) for name in facts[0])
+    data: tuple[Mapping[str, Json], ...] = tuple(
+        {"track": track.id, "item": name, "value": value}
+        for track, fact in zip(frame.tracks, facts, strict=True)
+        for name, value in fact.items()
+    )
+    return Table("tracks", "Tracks", ("item", *(track.id for track in frame.tracks)), rows, data=data)
+
+
+def _track_facts(track: TrackFrame) -> dict[str, str]:
+    plan, manifest = track.plan, track.record.manifest
+    budget, fidelity, splits = plan["budget"], plan["fidelity"], plan["splits"]
+    return {
+        "state": f"skipped: {track.record.skipped}" if track.record.skipped else "run",
+        "purpose": plan["purpose"],
+        "benchmark": f"{plan['benchmark']['name']} ({manifest.get('kind', 'kind not recorded')})",
+        "benchmark options": canonical_json(plan["benchmark"]["options"]),
+        "fingerprint": track.record.fingerprint or ABSENT,
+        "data, SHA-256": _data_files(manifest.get("data")),
+        "trained on": splits["train"],
+        "search sees": splits["search"],
+        "sealed": splits["final"],
+        "objective": f"{plan['objective']['metric']}, {plan['objective']['direction']}",
+        "final metrics": "; ".join(plan["final"]["metrics"]),
+        "search fidelity": f"{fidelity['search']} epochs",
+        "final fidelity": f"{fidelity['final']} epochs",
+        "budget per run": f"{amount(float(budget['limit']))} {budget_unit(track)}",
+        "costs": "simulated: looked up in the benchmark table" if tabular(track) else "charged as they were trained",
+        "overrun": f"{budget['overrun']} the trial that crosses the budget",
+        "repeated work": budget["repeats"],
+        "workers": f"{plan['workers']} (simulated)" if plan["workers"] > 1 else "1",
+        "selection": plan["selection"]["rule"],
+        "replicates": str(plan["replicates"]),
+        "seeds": _seeds(plan),
+    }
+
+
+def _seeds(plan: Mapping[str, Any]) -> str:
+    seeds, final = plan["seeds"], ", ".join(str(seed) for seed in plan["final"]["seeds"])
+    listed = seeds["list"]
+    if listed is None:
+        search = f"0 to {plan['replicates'] - 1}"
+    else:
+        shown = ", ".join(str(seed) for seed in listed[:_SHORT_LIST])
+        search = shown + (f", … ({len(listed)} in the protocol)" if len(listed) > _SHORT_LIST else "")
+    return f"search {search}; final {final}; root {seeds['root']}"
+
+
+def _data_files(data: Json) -> str:
+    """Return 'file sha256' for each data file, however the manifest nests them."""
+    found = [f"{name} {digest}" for name, digest in _digests(data, "")]
+    return "; ".join(found) or "none recorded"
+
+
+def _digests(data: Json, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(data, dict):
+        own = str(data.get("file") or data.get("name") or name)
+        for key, value in data.items():
+            yield from _digests(value, own if key == "sha256" else str(key))
+    elif isinstance(data, list):
+        for value in data:
+            yield from _digests(value, name)
+    elif isinstance(data, str) and len(data) == len(sha256_text("")) and set(data) <= set("0123456789abcdef"):
+        yield name, data
+
+
+def methods_table(frame: Frame) -> Table:
+    """Return every row of the comparison with its resolved options and where they come from."""
+    tuning = {entry["method"]: entry for entry in _list(frame, "tuning")}
+    seen = {cell.key[1:]: cell for track in frame.tracks for cell in track.cells}
+    rows = tuple(
+        (
+            cell.label,
+            cell.spec.implementation,
+            canonical_json(dict(cell.spec.options)),
+            _origin(tuning.get(cell.key[1])),
+        )
+        for cell in seen.values()
+    )
+    columns = ("method", "implementation", "options, resolved", "origin of the options")
+    data: tuple[Mapping[str, Json], ...] = tuple(dict(zip(columns, row, strict=True)) for row in rows)
+    return Table("methods", "Methods", columns, rows, data=data)
+
+
+def _list(frame: Frame, key: str) -> list[Mapping[str, Any]]:
+    entries: Any = frame.study.protocol[key]
+    return list(entries)
+
+
+def _origin(tuning: Mapping[str, Any] | None) -> str:
+    if tuning is None:
+        return "not declared"
+    return f"{tuning['source']}{': ' + tuning['citation'] if tuning['citation'] else ''}"
+
+
+def machines_table(frame: Frame) -> Table:
+    """Return the machine and software records, one column per environment that the study ran in."""
+    found = {name[:12]: dict(_leaves(dict(record), ())) for name, record in frame.study.environments.items()}
+    items = list(dict.fromkeys(item for leaves in found.values() for item in leaves))
+    rows = tuple((item, *(leaves.get(item, ABSENT) for leaves in found.values())) for item in items)
+    data: tuple[Mapping[str, Json], ...] = tuple(
+        {"environment": name, "item": item, "value": value}
+        for name, leaves in found.items()
+        for item, value in leaves.items()
+    )
+    note = "The full records, with every installed package, stand in the study's environments folder."
+    return Table("machines", "Machines and software", ("item", *found), rows, note, data)
+
+
+def _leaves(value: Json, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield 'group, item' and text for every recorded fact; the long lists are cut to what matters."""
+    if path and path[-1] in _LEFT_OUT:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, str(key)))
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, (*path, str(index)))
+    elif isinstance(value, list):
+        chosen = [str(item) for item in value if path[-1] != "distributions" or _package(item) in _PACKAGES]
+        yield _name(path), ", ".join(chosen) or "none"
+    else:
+        yield _name(path), _fact(path, value)
+
+
+def _name(path: tuple[str, ...]) -> str:
+    return ", ".join(path).removesuffix("_bytes").replace("_", " ")
+
+
+def _package(distribution: object) -> str:
+    return str(distribution).partition("==")[0]
+
+
+def _fact(path: tuple[str, ...], value: Json) -> str:
+    if value is None:
+        return "not recorded"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if path[-1].endswith("_bytes") and isinstance(value, int):
+        return f"{value / 2**30:.1f} GiB"
+    return str(value)

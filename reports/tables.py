@@ -1,0 +1,48 @@
+"""Write tables and the data of figures as CSV, in full precision."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from math import isfinite
+
+from harness.core.canonical import Json
+from harness.core.records import Figure, Table
+
+
+def table_csv(table: Table) -> str:
+    """Return a table as CSV: its data in full precision, or its texts where it has no other data."""
+    if not table.data:
+        return _csv(table.columns, table.rows)
+    columns = list(dict.fromkeys(column for row in table.data for column in row))
+    return _csv(columns, ([_exact(row.get(column)) for column in columns] for row in table.data))
+
+
+def figure_csv(figure: Figure) -> str:
+    """Return the data of a figure as CSV: every place of every curve, then the reference lines."""
+    columns = ("series", "role", "x", "middle", "low", "high")
+    points = [
+        (one.label, one.role, *(_exact(value) for value in values))
+        for one in figure.series
+        for values in zip(one.x, one.middle, one.low, one.high, strict=True)
+    ]
+    lines = [(label, "line", "", _exact(height), "", "") for label, height in figure.lines.items()]
+    return _csv(columns, [*points, *lines])
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _exact(value: Json) -> str:
+    """Return a value so that reading it gives it back; nothing for what is absent."""
+    if value is None or (isinstance(value, float) and not isfinite(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(float(value)) if isinstance(value, float) else str(value)
