@@ -199,8 +199,12 @@ def test_a_worker_that_always_dies_is_an_error_of_that_job_alone(jobs):
 
 
 def test_a_death_behind_a_pipe_that_stays_open_is_noticed(jobs, tmp_path):
-    (done,) = ProcessExecutor(1).run(jobs.die_behind_an_open_pipe, [str(tmp_path / "mark")])
+    mark = tmp_path / "mark"
+    (done,) = ProcessExecutor(1).run(jobs.die_behind_an_open_pipe, [str(mark)])
     assert done.result() == "survived"
+    holder = int(mark.read_text())
+    assert not gone(holder), "the pipe was not held open any more"
+    os.kill(holder, signal.SIGKILL)
 
 
 def test_workers_that_cannot_start_end_the_run(jobs, monkeypatch, capfd):
@@ -309,7 +313,7 @@ def test_workers_end_with_their_parent(tmp_path, blow):
     assert vanish(pids)
 
 
-@pytest.mark.parametrize(("workers_at_work", "delay"), [(0, 0.0), (0, 0.02), (0, 0.05), (0, 0.1), (2, 0.0)])
+@pytest.mark.parametrize(("workers_at_work", "delay"), [(0, 0.0), (0, 0.05), (0, 0.1), (0, 0.15), (0, 0.2), (2, 0.0)])
 def test_ctrl_c_on_a_terminal_is_told_by_the_parent_alone(tmp_path, workers_at_work, delay):
     with study(tmp_path) as parent:
         try:
