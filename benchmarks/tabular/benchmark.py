@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from statistics import fmean
 
 from benchmarks.tabular import references
 from benchmarks.tabular.lookup import Prices, Readings
@@ -15,7 +16,7 @@ from harness.core.canonical import Json
 from harness.core.clock import Stopwatch
 from harness.core.errors import Unsupported
 from harness.core.interfaces import Encodable, Estimate, Finite, Query, SearchSpace
-from harness.core.types import Arch, Capability, Evaluate, Failure, Measurement, MetricSchema, Outcome, Trial
+from harness.core.types import Arch, Capability, Cost, Evaluate, Failure, Measurement, MetricSchema, Outcome, Trial
 
 _CALIBRATION = 200
 
@@ -33,9 +34,7 @@ class TableBenchmark:
 
     durable = False
 
-    def __init__(
-        self, name: str, table: Table, space: SearchSpace, query: Query, absent: Mapping[str, str]
-    ) -> None:
+    def __init__(self, name: str, table: Table, space: SearchSpace, query: Query, absent: Mapping[str, str]) -> None:
         self.name, self.table, self.space = name, table, space
         self._question = Question(table, query, absent)
         self.metrics: MetricSchema = self._question.schema()
@@ -70,11 +69,13 @@ class TableBenchmark:
         """Look an architecture up.
 
         Raises:
-            Unsupported: the work is no evaluation, at epochs that were not recorded, or of no architecture of the space.
+            Unsupported: the work is no evaluation, or one of an unknown architecture or unrecorded epoch.
         """
         work = trial.work
         if not isinstance(work, Evaluate) or work.parent is not None:
-            raise Unsupported(f"{self.name}: a table answers Evaluate without a parent, not {work}; see its capabilities")
+            raise Unsupported(
+                f"{self.name}: a table answers Evaluate without a parent, not {work}; see its capabilities"
+            )
         row, seed, epochs = self.table.rows.get(work.arch), trial.seed, work.epochs
         if row is None or work.start or epochs != self.fidelities[-1]:
             self._check(work)
@@ -84,9 +85,10 @@ class TableBenchmark:
         metrics = self._metrics(row, seed, epochs)
         sealed = {reading.name: value for reading in self._readings.sealed if _known(value := reading.at(row, seed))}
         objective = self._readings.objective
-        value = metrics.get(objective.labels.get(epochs, objective.name))
-        if value is None:
+        name = objective.labels.get(epochs, objective.name)
+        if name not in metrics:
             return Outcome(Failure(self._gap, cost), sealed)
+        value = metrics[name]
         return Outcome(Measurement(value, metrics, cost, objective.curve(row, seed, work.start, epochs)), sealed)
 
     def _metrics(self, row: int, seed: int, epochs: int) -> dict[str, float]:
@@ -110,9 +112,13 @@ class TableBenchmark:
             raise Unsupported(f"{self.name}: {work.arch!r} is no architecture of the space {self.space.name!r}")
         allowed = ", ".join(str(epochs) for epochs in self.fidelities)
         if work.epochs not in self.fidelities or (work.start and work.start not in self.fidelities):
-            raise Unsupported(f"{self.name}: nothing was recorded at epoch {work.epochs} from {work.start}; ask for {allowed}")
+            raise Unsupported(
+                f"{self.name}: nothing was recorded at epoch {work.epochs} from {work.start}; ask for {allowed}"
+            )
         if not 0 <= work.start < work.epochs:
-            raise Unsupported(f"{self.name}: epochs {work.epochs} do not continue epochs {work.start}; ask for more epochs")
+            raise Unsupported(
+                f"{self.name}: epochs {work.epochs} do not continue epochs {work.start}; ask for more epochs"
+            )
 
     def final(self, arch: Arch, seed: int) -> Mapping[str, float]:
         """Look the sealed metrics of an architecture up; those that were not recorded are left out."""
@@ -159,16 +165,27 @@ class TableBenchmark:
         """Time some look-ups on this machine."""
         archs = self.table.archs
         trials = [
-            Trial(number, Evaluate(Arch(archs[number % len(archs)]), self.fidelities[-1]), number)
+            Trial(number, Evaluate(Arch(archs[number * len(archs) // _CALIBRATION]), self.fidelities[-1]), number)
             for number in range(_CALIBRATION)
         ]
         self.evaluate(trials[0])
         watch = Stopwatch()
-        for trial in trials:
-            self.evaluate(trial)
+        outcomes = [self.evaluate(trial) for trial in trials]
         seconds = watch.lap() / _CALIBRATION
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return Estimate(seconds, memory, f"measured: {_CALIBRATION} look-ups, and this process at its peak")
+        basis = f"measured: {_CALIBRATION} look-ups, and this process at its peak; the cost is their mean"
+        return Estimate(seconds, memory, basis, _mean_cost([outcome.result.cost for outcome in outcomes]), seconds)
+
+
+def _mean_cost(costs: Sequence[Cost]) -> Cost:
+    """Return the mean of costs; None where one of them is."""
+    seconds = [cost.train_seconds for cost in costs if cost.train_seconds is not None]
+    work = [cost.multiply_adds for cost in costs if cost.multiply_adds is not None]
+    return Cost(
+        fmean(cost.epochs for cost in costs),
+        fmean(seconds) if len(seconds) == len(costs) else None,
+        fmean(work) if len(work) == len(costs) else None,
+    )
 
 
 def _known(value: float) -> bool:

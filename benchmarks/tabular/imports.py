@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.tabular.catalogue import ALIASES, KNOWN, Form, Source, refuse_damaged
@@ -19,9 +19,19 @@ IMPORTERS = "1"
 """Raised when an importer changes what it writes, so that tables of an older one are imported anew."""
 
 
+IMPORTED = "tables"
+"""The folder of imported tables in the cache."""
+
+
 def tables_folder(place: Place) -> Path:
     """Return where imported tables are kept."""
-    return place.cache / "tables"
+    return place.cache / IMPORTED
+
+
+def current(table: str, form: str, place: Place) -> Path | None:
+    """Return the folder of the latest import of a table in this form, or None."""
+    pointer = _pointer(table, form, place)
+    return tables_folder(place) / pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else None
 
 
 def remedy(table: str, place: Place) -> str:
@@ -47,21 +57,31 @@ def open_known(table: str, form: Form | None, place: Place) -> Table:
     for source in sources:
         folder = source.found(place.data)
         if folder is not None:
-            key = _key(table, source, folder)
-            return _opened(table, source.form, key, place, lambda s=source, f=folder: _content(table, s, f))
+            return _opened(table, source, folder, place)
     for source in sources:
-        pointer = _pointer(table, source.form, place)
-        if pointer.is_file():
-            return open_table(tables_folder(place) / pointer.read_text(encoding="utf-8").strip(), remedy(table, place))
+        imported = current(table, source.form, place)
+        if imported is not None:
+            return open_table(imported, remedy(table, place))
     raise DataMissing(_missing(table, sources, place))
 
 
-def _opened(table: str, form: str, key: str, place: Place, content: Callable[[], Content]) -> Table:
-    folder = tables_folder(place) / f"{table}-{form}-{key[:16]}"
+def _opened(table: str, source: Source, data: Path, place: Place) -> Table:
+    folder = _target(table, source, data, place)
     if not folder.is_dir():
-        write_table(content(), folder, replace=False)
-        _point(_pointer(table, form, place), folder.name)
+        _import(table, source, data, place, replace=False)
     return open_table(folder, remedy(table, place))
+
+
+def _target(table: str, source: Source, data: Path, place: Place) -> Path:
+    """Return where the import of these files belongs: it changes with the files and with the importer."""
+    key = content_hash({"table": table, "importers": IMPORTERS, "files": dict(_stamps(source, data))})
+    return tables_folder(place) / f"{table}-{source.form}-{key[:16]}"
+
+
+def _import(table: str, source: Source, data: Path, place: Place, *, replace: bool) -> Path:
+    folder = write_table(_content(table, source, data), _target(table, source, data, place), replace=replace)
+    _point(_pointer(table, source.form, place), folder.name)
+    return folder
 
 
 def import_known(name: str, place: Place) -> Path:
@@ -70,10 +90,7 @@ def import_known(name: str, place: Place) -> Path:
     for source in KNOWN[table]:
         folder = source.found(place.data)
         if folder is not None:
-            target = tables_folder(place) / f"{table}-{source.form}-{_key(table, source, folder)[:16]}"
-            write_table(_content(table, source, folder), target, replace=True)
-            _point(_pointer(table, source.form, place), target.name)
-            return target
+            return _import(table, source, folder, place, replace=True)
     raise DataMissing(_missing(table, KNOWN[table], place))
 
 
@@ -104,11 +121,6 @@ def _content(table: str, source: Source, folder: Path) -> Content:
     return import_nats(table, folder, source.files[0].name)
 
 
-def _key(table: str, source: Source, folder: Path) -> str:
-    """Return what an imported table is filed under: it changes with the files that were read and with the importer."""
-    return content_hash({"table": table, "importers": IMPORTERS, "files": dict(_stamps(source, folder))})
-
-
 def _stamps(source: Source, folder: Path) -> Mapping[str, str]:
     """Return what identifies each file: its checksum, or, where reading it takes long, size and time of change."""
     stamps: dict[str, str] = {}
@@ -133,7 +145,7 @@ def _point(pointer: Path, name: str) -> None:
         handle, draft = tempfile.mkstemp(prefix=".pointing-", dir=pointer.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(f"{name}\n")
-        os.replace(draft, pointer)
+        Path(draft).replace(pointer)
 
 
 def _missing(table: str, sources: list[Source] | tuple[Source, ...], place: Place) -> str:

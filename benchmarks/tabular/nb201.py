@@ -19,25 +19,22 @@ from harness.core.errors import UsageError
 from harness.core.interfaces import Place, Query
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """Which of the recorded trainings to search.
-
-    Attributes:
-        table: the release: 'nb201-v1.1' or 'nats-tss'; their means differ, so a study uses one.
-        dataset: the data set of the objective.
-        source: 'parquet' for the extract, 'official' for the released files, 'auto' for the first that is there.
-    """
-
-    table: Literal["nb201-v1.1", "nats-tss"] = "nb201-v1.1"
-    dataset: Literal["cifar10", "cifar100", "imagenet16-120"] = "cifar10"
-    source: Literal["auto", "parquet", "official"] = "auto"
-
-
 class NB201Table(TableBenchmark):
     """The topology space with the results of its 15,625 cells."""
 
-    Config = Config
+    @dataclass(frozen=True, slots=True)
+    class Config:
+        """Which of the recorded trainings to search.
+
+        Attributes:
+            table: the release: 'nb201-v1.1' or 'nats-tss'; their means differ, so a study uses one.
+            dataset: the data set of the objective.
+            source: 'parquet' for the extract, 'official' for the released files, 'auto' for the first that is there.
+        """
+
+        table: Literal["nb201-v1.1", "nats-tss"] = "nb201-v1.1"
+        dataset: Literal["cifar10", "cifar100", "imagenet16-120"] = "cifar10"
+        source: Literal["auto", "parquet", "official"] = "auto"
 
     def __init__(self, config: Config, place: Place, query: Query) -> None:
         objective = parse(query.objective)

@@ -7,6 +7,7 @@ imported as trials; those that are missing or were derived stay NaN, and are cou
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from benchmarks.spaces.nb201 import NasBench201
 from benchmarks.tabular import nb201_schema as official
 from benchmarks.tabular.names import MetricName
 from benchmarks.tabular.series import (
@@ -87,7 +89,9 @@ class _Source:
         is_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_dictionary)
         values = self._typed(name, *is_text, expected="texts")
         if values.null_count:
-            raise DataCorrupt(f"{self.path}: column {name!r} has {values.null_count} empty entries; every row needs one")
+            raise DataCorrupt(
+                f"{self.path}: column {name!r} has {values.null_count} empty entries; every row needs one"
+            )
         return [str(value) for value in values.to_pylist()]
 
     def _typed(self, name: str, *accept: Callable[[pa.DataType], bool], expected: str) -> pa.ChunkedArray:
@@ -110,7 +114,9 @@ def read_parquet(path: Path) -> pa.Table:
         return pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:200]
-        raise DataCorrupt(f"{path}: not a whole parquet file ({reason}); fetch it again, or import another copy") from error
+        raise DataCorrupt(
+            f"{path}: not a whole parquet file ({reason}); fetch it again, or import another copy"
+        ) from error
 
 
 def import_parquet(table: str, folder: Path) -> Content:
@@ -128,7 +134,7 @@ def import_parquet(table: str, folder: Path) -> Content:
     archs = cells.texts("arch_str")
     index = cells.column("arch_index").astype(np.int64)
     order = np.argsort(index, kind="stable")
-    _refuse_repeats(cells.path, archs, index)
+    _check_cells(cells.path, archs, index)
     drawn = _trials(trials, index[order]) if table == "nats-tss" else []
     series = [*_means(table, cells, order), *drawn, *_costs(cells, order)]
     return Content(
@@ -145,8 +151,7 @@ def import_parquet(table: str, folder: Path) -> Content:
 
 
 _NOTES = (
-    "12-epoch accuracies are means of trials (CIFAR-10: seeds 111 and 777; CIFAR-100: seed 111); single trials of "
-    "that schedule are not in these files",
+    "12-epoch accuracies are means of trials (CIFAR-10: seeds 111 and 777; CIFAR-100: seed 111), not single trials",
     "seconds of the 200-epoch schedule are derived: its epochs times the recorded seconds per epoch, plus one pass",
 )
 
@@ -157,11 +162,19 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _refuse_repeats(path: Path, archs: list[str], index: NDArray[np.int64]) -> None:
-    if len(set(archs)) == len(archs) == len(np.unique(index)):
-        return
-    repeated = next((arch for arch in archs if archs.count(arch) > 1), "an arch_index")
-    raise DataCorrupt(f"{path}: {repeated} stands in more than one row; every cell needs exactly one")
+def _check_cells(path: Path, archs: list[str], index: NDArray[np.int64]) -> None:
+    numbers, counts = np.unique(index, return_counts=True)
+    repeated = [f"arch_index {numbers[counts > 1][0]}"] if (counts > 1).any() else _repeated(archs)
+    if repeated:
+        raise DataCorrupt(f"{path}: {repeated[0]} stands in more than one row; every cell needs exactly one")
+    space = NasBench201()
+    for arch, number in zip(archs, index.tolist(), strict=True):
+        if arch not in space or space.index(arch) != number:
+            raise DataCorrupt(f"{path}: arch_index {number} is not {arch} in the official order; fetch the file again")
+
+
+def _repeated(archs: list[str]) -> list[str]:
+    return [arch for arch, count in Counter(archs).items() if count > 1]
 
 
 def _means(table: str, cells: _Source, order: NDArray[np.intp]) -> Iterator[Series]:
@@ -176,15 +189,15 @@ def _costs(cells: _Source, order: NDArray[np.intp]) -> Iterator[Series]:
         epoch = cells.column(f"train_s_per_epoch_{suffix}")[order]
         short = cells.column(f"e12_cost_s_{suffix}")[order]
         timed = partial(MetricName, dataset, train=train)
-        yield Series(timed(SECONDS_PER_EPOCH), "s", False, f"train_s_per_epoch_{suffix}", mean=epoch)  # noqa: FBT003 - not sealed
+        yield Series(timed(SECONDS_PER_EPOCH), "s", sealed=False, source=f"train_s_per_epoch_{suffix}", mean=epoch)
         source = f"e12_cost_s_{suffix} - 12 * train_s_per_epoch_{suffix}"
-        yield Series(timed(SECONDS_PER_VALIDATION), "s", False, source, mean=short - 12 * epoch)  # noqa: FBT003 - not sealed
+        yield Series(timed(SECONDS_PER_VALIDATION), "s", sealed=False, source=source, mean=short - 12 * epoch)
     for dataset, short_name in _SHORT.items():
         for quantity, unit, column in _network_costs(short_name):
             values = cells.column(column)[order]
             if column.startswith("hw_"):
                 values = np.where(values == -1, np.nan, values)  # -1: the device does not support the cell
-            yield Series(MetricName(dataset, quantity), unit, False, column, mean=values)  # noqa: FBT003 - not sealed
+            yield Series(MetricName(dataset, quantity), unit, sealed=False, source=column, mean=values)
 
 
 def _network_costs(short: str) -> Iterator[tuple[str, str, str]]:

@@ -60,7 +60,9 @@ class Question:
         """The column that is searched for."""
         name = self.query.objective
         if name in self.absent and name not in self.table.names:
-            raise DataMissing(f"objective.metric: {name!r} is not in the table {self.table.name!r}: {self.absent[name]}")
+            raise DataMissing(
+                f"objective.metric: {name!r} is not in the table {self.table.name!r}: {self.absent[name]}"
+            )
         known = resolve(name, self.table.names, "objective.metric")
         return (known, *self.table.names[known])
 

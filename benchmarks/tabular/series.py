@@ -97,7 +97,9 @@ def mean_of_recorded(values: Floats) -> NDArray[np.float64]:
     recorded = ~np.isnan(values)
     count = recorded.sum(axis=-1)
     total = np.where(recorded, values, 0.0).sum(axis=-1, dtype=np.float64)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    means = np.full(count.shape, np.nan)
+    np.divide(total, count, out=means, where=count > 0)
+    return means
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -171,10 +170,10 @@ def _settle(draft: Path, folder: Path, *, replace: bool) -> None:
         # The old table moves aside whole; it goes with the draft's own folder name and is deleted with it.
         aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=folder.parent))
         with suppress(FileNotFoundError):  # another process moved it first
-            os.replace(folder, aside / folder.name)
+            folder.replace(aside / folder.name)
         shutil.rmtree(aside, ignore_errors=True)
     try:
-        os.replace(draft, folder)
+        draft.replace(folder)
     except OSError:
         # Another process put the same content there first: its copy is as good as this one.
         if not (folder / SEAL).is_file():
