@@ -221,12 +221,16 @@ def play(
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
     notebook: Notebook | None = None,
+    benchmark: Benchmark | None = None,
 ) -> Notebook:
-    """Run one search of the method 'module:Class' in a world, by the real runner; return what was recorded."""
+    """Run one search of the method 'module:Class' in a world, by the real runner; return what was recorded.
+
+    `benchmark` is the world's, where it is open already.
+    """
     book = notebook or Notebook()
     with registered("methods", method) as name:
         spec = RunSpec("tiny", "1.0.0", world.track.id, name, name, "base", options or {}, seed, seed)
-        execute(spec, world.track, world.open(), book, lambda _share: None)
+        execute(spec, world.track, benchmark or world.open(), book, lambda _share: None)
     return book
 
 
