@@ -81,6 +81,10 @@ class _Import:
             raise ProtocolError([self.text.mistake(("arch",), str(problem))]) from problem
         rows: dict[str, int] = {}
         for row, arch in enumerate(archs, 1):
+            if "\n" in arch:
+                raise DataCorrupt(
+                    f"{self.columns.path}: the architecture in row {row} has a line break; give it one line"
+                )
             if arch in rows:
                 raise DataCorrupt(
                     f"{self.columns.path}: the architecture {arch!r} stands in rows {rows[arch]} and {row}; "
