@@ -57,7 +57,7 @@ def load(source: str | Path, catalogue: Catalogue) -> Loaded:
     filled = fill_options(data, catalogue, findings.add)
     _check_shape(data, findings)
     findings.stop()
-    model = ProtocolModel.model_validate_json(canonical_json(filled))
+    model = _model(filled)
     return Loaded(model, model.resolved(), model.hash(), read)
 
 
@@ -165,18 +165,24 @@ def _check_schema_version(findings: Findings) -> None:
     """Stop at a file for another schema: its other keys may be right there."""
     assert findings.tree is not None
     node = _entries(findings.tree).get("schema")
-    if node is None or node.value == SCHEMA_VERSION:
+    if node is None:
         return
-    newer = isinstance(node.value, int) and node.value > SCHEMA_VERSION
-    step = "upgrade nas-harness" if newer else f"write {SCHEMA_VERSION}, or leave the key out"
+    given = node.value if type(node.value) is int else 0
+    if given == SCHEMA_VERSION:
+        return
+    step = "upgrade nas-harness" if given > SCHEMA_VERSION else f"write {SCHEMA_VERSION}, or leave the key out"
     findings.add(("schema",), f"this version reads schema {SCHEMA_VERSION}, the file is for {_show(node)}; {step}")
     findings.stop()
+
+
+def _model(data: dict[str, Any]) -> ProtocolModel:
+    return ProtocolModel.model_validate_json(canonical_json(data), by_alias=True, by_name=False)
 
 
 def _check_shape(data: dict[str, Any], findings: Findings) -> None:
     """Hold the data against the schema, and put what pydantic finds into plain words."""
     try:
-        ProtocolModel.model_validate_json(canonical_json(data))
+        _model(data)
     except ValidationError as error:
         for one in error.errors(include_url=False):
             keys = one["loc"]

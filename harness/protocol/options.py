@@ -114,6 +114,8 @@ def _vary(row: _Row, keys: Keys, varied: Any, add: Add) -> None:
                     add((*keys, option, index, *place[1:]), message)
             if instance is not None:
                 values[index] = plain_options(instance)[option]
+        if option in options and values == [options[option]]:
+            add((*keys, option), f"holds nothing but the row's own value, {values[0]!r}; add another")
         _refuse_repeats((*keys, option), values, add)
 
 
