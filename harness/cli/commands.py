@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reports.render import write
 from rich.console import Console
 from rich.table import Table
 
@@ -17,13 +16,15 @@ from harness import checkup
 from harness.campaign import Settings, conduct, survey
 from harness.cli.parser import Command, place_of, workers_of
 from harness.cli.progress import Display
-from harness.core.errors import UsageError
+from harness.core.errors import StoreError, UsageError
+from harness.core.records import Document
 from harness.core.registry import load, registry
 from harness.core.schema import ProtocolModel
 from harness.plan import CATALOGUE, expand
 from harness.protocol import Loaded, packaged, schema_text, title
 from harness.protocol import load as load_protocol
 from harness.store import Study, folder_name
+from reports.render import changed, final_tables, write
 
 RUNS = Path("runs")
 MINUTE = 60
@@ -75,17 +76,34 @@ def _study(options: argparse.Namespace) -> tuple[Study, ProtocolModel]:
 
 def _report(options: argparse.Namespace) -> int:
     study, protocol = _study(options)
-    return _make_report(study, protocol, _console())
+    return _check_report(study, protocol) if options.check else _make_report(study, protocol, _console())
 
 
 def _make_report(study: Study, protocol: ProtocolModel, console: Console) -> int:
-    for name in protocol.reports:
-        document = load("reports", name)(study.record(expand(protocol)))
-        for rows in document.terminal():
-            _print_table(console, rows.title, rows.columns, rows.rows, rows.note)
-        files = write(document, study.folder / "report")
-        console.print(f"report: {_shown(files[0])}", markup=False)
+    for document, folder in _documents(study, protocol):
+        for table in final_tables(document):
+            _print_table(console, table.title, table.columns, table.rows, table.note)
+        console.print(f"report: {_shown(write(document, folder)[0])}", markup=False)
     return 0
+
+
+def _check_report(study: Study, protocol: ProtocolModel) -> int:
+    for document, folder in _documents(study, protocol):
+        differing = changed(document, folder)
+        if differing:
+            raise StoreError(
+                f"{folder}: {', '.join(differing)} differ from what the records give; make the report again with "
+                f"`report {_shown(study.folder)}`"
+            )
+        _console().print(f"{_shown(folder)}: every file is what the records give, byte for byte", markup=False)
+    return 0
+
+
+def _documents(study: Study, protocol: ProtocolModel) -> Iterator[tuple[Document, Path]]:
+    """Yield each report of the protocol with its folder; the first stands in report/ itself."""
+    for position, name in enumerate(protocol.reports):
+        folder = study.folder / "report"
+        yield load("reports", name)(study.record(expand(protocol))), folder / name if position else folder
 
 
 def _print_table(

@@ -66,6 +66,11 @@ def _folder(entry: argparse.ArgumentParser) -> None:
     entry.add_argument("run", type=Path, help="a run folder, for instance one below runs/")
 
 
+def _report(entry: argparse.ArgumentParser) -> None:
+    _folder(entry)
+    entry.add_argument("--check", action="store_true", help="only compare the report on disk with the records")
+
+
 def _kind(entry: argparse.ArgumentParser) -> None:
     entry.add_argument("kind", nargs="?", choices=["methods", "benchmarks", "protocols"])
 
@@ -79,7 +84,7 @@ _ADD = {
     "run": _run,
     "resume": _folder,
     "status": _folder,
-    "report": _folder,
+    "report": _report,
     "check": _protocol,
     "list": _kind,
     "data": _data,
