@@ -112,6 +112,17 @@ def test_many_equal_objectives_take_the_other_way_of_adding_up() -> None:
         assert answer.value == pytest.approx(float(exact), abs=1e-8)
 
 
+@pytest.mark.parametrize("overrun", ["discard", "keep"])
+def test_levels_that_matter_are_never_left_out(overrun: Overrun) -> None:
+    objective, cost = [*range(200)], [1, 2] * 100
+    target = [-1000] * 20 + [0] * 180
+    exact, _ = enumerated(objective, cost, target, 5, overrun)
+    assert exact is not None
+    assert expected_random_search(objective, cost, target, 5, overrun=overrun).value == pytest.approx(
+        float(exact), abs=1e-6
+    )
+
+
 def test_minimising_mirrors_maximising() -> None:
     objective, cost, target = np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0]), np.array([5.0, 6.0, 9.0])
     up = expected_random_search(objective, cost, target, 9.0)
