@@ -165,7 +165,11 @@ def _shown(mean: float, sd: float) -> str:
 
 
 def run_rows(frame: Frame) -> Table:
-    """Return one row per run in full precision, for the CSV alone."""
+    """Return one row per run, for the CSV alone; recorded numbers keep every digit, so that they can be looked up."""
     rows = tidy(frame).to_dict(orient="records")
-    data = tuple({str(column): value for column, value in row.items()} for row in rows)
+    data = tuple({str(column): _recorded(value) for column, value in row.items()} for row in rows)
     return Table("per-run", "Every run", (), (), note="One row per run, in plan order; no real seconds.", data=data)
+
+
+def _recorded(value: Json) -> Json:
+    return repr(float(value)) if isinstance(value, float) and isfinite(value) else value

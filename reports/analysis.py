@@ -79,8 +79,11 @@ class TrackAnalysis:
 
 
 def node_of(frame: Frame, *names: str | int) -> SeedTree:
-    """Return the seed-tree node of a cell of a report: fixed by the protocol and the cell's name alone."""
-    return SeedTree.root("report", 0).child(frame.study.protocol_hash, *names)
+    """Return the seed-tree node of a cell of a report.
+
+    It is fixed by the names of the protocol and the cell alone, so that adding a row moves no other interval.
+    """
+    return SeedTree.root("report", 0).child(str(frame.study.protocol["protocol"]), *names)
 
 
 def plan_of(frame: Frame) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from harness.core.canonical import Json
 from harness.core.records import Table
 from reports.analysis import SEPARATED, Pair, TrackAnalysis, node_of, plan_of, random_search_cell
-from reports.curves import area, common_start
+from reports.curves import Step, area
 from reports.frame import Cell, Frame, TrackFrame
 from reports.stats import Summary, gap_closed, relative_improvement, summarise
 from reports.wording import (
@@ -30,6 +30,9 @@ from reports.wording import (
     signed,
     spread,
 )
+
+AREA_FROM = 0.01
+"""The share of the budget from which the area under a curve is taken; fixed, so that no other row can move it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +254,7 @@ def space_table(frame: Frame, analysis: TrackAnalysis) -> Table | None:
     if best is None or sampling is None or not cells:
         return None
     reading = scale(track, metric)
-    start = common_start([trace.step(0) for cell in cells for trace in cell.valued])
-    lines = [_space_line(frame, analysis, cell, (best, sampling, start)) for cell in cells]
+    lines = [_space_line(frame, analysis, cell, best, sampling) for cell in cells]
     return Table(
         name=f"space-{track.id}",
         title=f"Against the whole space of {track.id}, {metric}",
@@ -267,8 +269,9 @@ def space_table(frame: Frame, analysis: TrackAnalysis) -> Table | None:
         rows=tuple(text for text, _ in lines),
         note=(
             f"Regret is the distance to the optimum of the space ({number(best, reading.digits)}). The area is the "
-            f"mean regret of the incumbent over log10(budget) from {amount(start)} {budget_unit(track)}, where every "
-            f"run of the track has an incumbent, to {amount(track.limit)}; exact sums over the steps. Gap closed: 0 is "
+            f"mean regret of the incumbent over log10(budget) from {amount(track.limit * AREA_FROM)} to "
+            f"{amount(track.limit)} {budget_unit(track)}, exact sums over the steps; before its first incumbent a run "
+            "counts as random sampling. Lower is better in both. Gap closed: 0 is "
             "random sampling, 100 the optimum. Relative improvement as in Yang et al. (2020), with the exact mean of "
             f"the space. {INTERVALS}"
         ),
@@ -277,13 +280,12 @@ def space_table(frame: Frame, analysis: TrackAnalysis) -> Table | None:
 
 
 def _space_line(
-    frame: Frame, analysis: TrackAnalysis, cell: Cell, known: tuple[float, float, float]
+    frame: Frame, analysis: TrackAnalysis, cell: Cell, best: float, sampling: float
 ) -> tuple[tuple[str, ...], Mapping[str, Json]]:
-    best, sampling, start = known
     track = analysis.track
     reading = scale(track, track.metrics[0])
     regret = regret_of(analysis.primary(cell), best, higher=reading.higher)
-    areas = summarise(_areas(track, cell, best, start), node_of(frame, *cell.key, "area"))
+    areas = summarise(_areas(track, cell, best, sampling), node_of(frame, *cell.key, "area"))
     mean = analysis.primary(cell).mean
     closed = gap_closed(mean, sampling, best)
     improvement = relative_improvement(mean, sampling) * (1 if reading.higher else -1)
@@ -298,7 +300,7 @@ def _space_line(
     data: dict[str, Json] = {"row": cell.label, "n": regret.n, "planned": len(cell.traces)}
     data |= {f"regret_{name}": value for name, value in facts(regret).items()}
     data |= {f"area_{name}": value for name, value in facts(areas).items()}
-    return text, data | {"gap_closed": closed, "relative_improvement": improvement, "area_from": start}
+    return text, data | {"gap_closed": closed, "relative_improvement": improvement}
 
 
 def regret_of(summary: Summary, best: float, *, higher: bool) -> Summary:
@@ -319,10 +321,10 @@ def regrets(values: np.ndarray, best: float, *, higher: bool) -> np.ndarray:
     return best - values if higher else values - best
 
 
-def _areas(track: TrackFrame, cell: Cell, best: float, start: float) -> np.ndarray:
-    if not 0 < start < track.limit:
-        return np.array([])
+def _areas(track: TrackFrame, cell: Cell, best: float, sampling: float) -> np.ndarray:
+    """Return each run's area; before its first incumbent a run counts as random sampling."""
     higher = scale(track, track.metrics[0]).higher
     steps = [trace.step(0) for trace in cell.valued]
-    heights = np.array([area(step, start, track.limit) for step in steps])
+    whole = [Step(np.append(0.0, step.at), np.append(sampling, step.values)) for step in steps]
+    heights = np.array([area(step, track.limit * AREA_FROM, track.limit) for step in whole])
     return regrets(heights[np.isfinite(heights)], best, higher=higher)

@@ -1,4 +1,8 @@
-"""Write tables and the data of figures as CSV, in full precision."""
+"""Write tables and the data of figures as CSV: texts and whole numbers as they are, statistics to twelve digits.
+
+Twelve significant digits are far beyond any use, and short of the last bits, in which logarithms and sums differ
+between processors: the same records give the same bytes on another machine.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from harness.core.records import Figure, Table
 
 
 def table_csv(table: Table) -> str:
-    """Return a table as CSV: its data in full precision, or its texts where it has no other data."""
+    """Return a table as CSV: its data, or its texts where it has no other data."""
     if not table.data:
         return _csv(table.columns, table.rows)
     columns = list(dict.fromkeys(column for row in table.data for column in row))
@@ -40,9 +44,9 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _exact(value: Json) -> str:
-    """Return a value so that reading it gives it back; nothing for what is absent."""
+    """Return a value as text; nothing for what is absent."""
     if value is None or (isinstance(value, float) and not isfinite(value)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(float(value)) if isinstance(value, float) else str(value)
+    return f"{float(value):.12g}" if isinstance(value, float) else str(value)

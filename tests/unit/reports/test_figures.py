@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from harness.core.records import Figure, Series
+from reports.figures import _draw, png, svg
+
+X = (100.0, 1000.0, 20_000.0)
+ONE = Series("a method (n = 30)", X, (5.0, 1.0, 0.0), (4.0, 0.5, 0.0), (6.0, 2.0, 0.3))
+EXACT = Series("exact", X, (5.0, 2.0, 1.0), (5.0, 2.0, 1.0), (5.0, 2.0, 1.0), role="reference")
+FIGURE = Figure("f", "Title", "seconds", "regret", (ONE, EXACT), y_log="log", lines={"random sampling": 7.0})
+
+
+def test_a_figure_is_well_formed_and_carries_no_date() -> None:
+    picture = svg(FIGURE)
+    assert ET.fromstring(picture).tag.endswith("svg")
+    assert b"<dc:date>" not in picture
+
+
+def test_the_same_data_give_the_same_bytes_and_other_data_others() -> None:
+    assert svg(FIGURE) == svg(FIGURE)
+    assert png(FIGURE) == png(FIGURE)
+    moved = replace(ONE, middle=(5.0, 1.1, 0.0))
+    assert svg(replace(FIGURE, series=(moved, EXACT))) != svg(FIGURE)
+
+
+def test_curves_are_drawn_as_right_continuous_steps() -> None:
+    """A step keeps its height up to the next place: the path has a point at (next x, old y)."""
+    line = _draw(replace(FIGURE, series=(ONE,), lines={})).axes[0].lines[0]
+    assert line.get_drawstyle() == "steps-post"
+    assert list(line.get_xdata()) == list(X)
+
+
+def test_nothing_but_the_given_series_and_lines_is_named() -> None:
+    labels = [text.get_text() for legend in _draw(FIGURE).legends for text in legend.get_texts()]
+    assert labels == ["a method (n = 30)", "exact", "random sampling"]
+
+
+def test_a_regret_of_zero_lies_below_the_axis_and_does_not_stretch_it() -> None:
+    bottom, top = _draw(FIGURE).axes[0].get_ylim()
+    assert 0.1 < bottom <= 0.3
+    assert top > 7.0
+
+
+@pytest.mark.parametrize("heights", [(0.0, 0.0, 0.0), (1e-9, 1e-9, 1e-9)])
+def test_a_figure_without_any_visible_regret_is_still_drawn(heights: tuple[float, ...]) -> None:
+    flat = Series("flat", X, heights, heights, heights)
+    assert svg(replace(FIGURE, series=(flat,), lines={}))
+
+
+def test_more_methods_than_colours_are_all_drawn() -> None:
+    many = tuple(replace(ONE, label=str(number)) for number in range(14))
+    assert len(_draw(replace(FIGURE, series=many, lines={})).axes[0].lines) == 14
