@@ -76,3 +76,10 @@ def test_it_climbs_to_local_optima() -> None:
     value = dict(path(book))
     recommended = book.trials[-1].recommended
     assert all(value[arch] <= value[recommended] for arch in SPACE.neighbours(recommended) if arch in value)
+
+
+def test_where_nothing_has_neighbours_it_restarts_until_all_are_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ToySpace, "neighbours", lambda self, arch: [])
+    book = play(METHOD, QUIET.changed(budget={"limit": 5000}))
+    assert book.reason == "exhausted"
+    assert len(book.told) == 1024

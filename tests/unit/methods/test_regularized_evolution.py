@@ -113,3 +113,9 @@ def test_founders_are_random_until_there_are_enough_even_before_answers() -> Non
     for value, arch in enumerate(waiting):
         breeder.tell(arch, float(value))
     assert parents(breeder, waiting) == {waiting[-1]}
+
+
+def test_where_nothing_has_neighbours_it_draws_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ToySpace, "neighbours", lambda self, arch: [])
+    breeder = Breeder(population=2, sample=2)
+    assert len({breeder.bear(1.0) for _ in range(20)}) > 10
