@@ -9,6 +9,7 @@ single trial, learning curves, losses and recorded seconds are kept.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -87,10 +88,10 @@ def _load_safely(path: Path) -> Any:
         with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DataCorrupt(
-            f"{path}: torch refuses to load it safely ({reason}); nothing was run; fetch it again"
-        ) from error
+        # torch's own advice, to load the file without the safety, is not passed on.
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        fault = f"it asks for {asked[1]}, which recorded results do not need" if asked else "it is damaged or truncated"
+        raise DataCorrupt(f"{path}: {fault}; nothing of it was run; fetch it from its official home") from error
 
 
 def _archs(path: Path, meta: Any) -> list[str]:

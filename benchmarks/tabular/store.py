@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.tabular.names import MetricName, Policy, parse
 from benchmarks.tabular.series import Content, Floats, Series
 from harness.core.canonical import Json, canonical_json
-from harness.core.errors import DataCorrupt, DataMissing, OutputUnwritable
+from harness.core.errors import DataCorrupt, DataError, DataMissing, OutputUnwritable
 
 SCHEMA = 1
 MANIFEST, SEAL, ARCHS = "manifest.json", "manifest.sha256", "archs.txt"
@@ -148,7 +148,7 @@ def write_table(content: Content, folder: Path, *, replace: bool) -> Path:
     """Write a table beside `folder` and move it into place in one step; return `folder`.
 
     Two processes may do this at once: the first to arrive is kept, and both succeed. With `replace`, what lies in
-    the folder gives way.
+    the folder gives way, unless it is the same table and whole.
 
     Raises:
         OutputUnwritable: the folder cannot be written to, or the disk is full.
@@ -178,7 +178,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _settle(draft: Path, folder: Path, *, replace: bool) -> None:
-    if replace and folder.exists():
+    if replace and folder.exists() and not _same(draft, folder):
         # The old table moves aside whole; it goes with the draft's own folder name and is deleted with it.
         aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=folder.parent))
         with suppress(FileNotFoundError):  # another process moved it first
@@ -190,6 +190,14 @@ def _settle(draft: Path, folder: Path, *, replace: bool) -> None:
         # Another process put the same content there first: its copy is as good as this one.
         if not (folder / SEAL).is_file():
             raise
+
+
+def _same(draft: Path, folder: Path) -> bool:
+    """Tell whether a folder holds, whole, the table that a draft holds."""
+    try:
+        return f"{open_table(folder, remedy='').content}\n".encode() == (draft / SEAL).read_bytes()
+    except DataError:
+        return False
 
 
 def _write(content: Content, folder: Path) -> None:
