@@ -6,6 +6,7 @@ Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, Hyperband (JMLR 2018), Algori
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -75,7 +76,7 @@ class Bracket:
         self._finished = []
 
 
-class Racing(BestSoFar):
+class Racing(BestSoFar, ABC):
     """Run one bracket after another.
 
     With several workers, while the last evaluations of a rung are running, the next bracket begins.
@@ -89,9 +90,9 @@ class Racing(BestSoFar):
         self._open: list[Bracket] = []
         self._waiting: dict[Work, list[Bracket]] = {}
 
+    @abstractmethod
     def plan(self, rungs: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
         """Yield the brackets for ever: how many architectures start, and the rungs that they race over."""
-        raise NotImplementedError
 
     def ask(self) -> Work | None:
         """Return the next evaluation of the earliest bracket that has one."""

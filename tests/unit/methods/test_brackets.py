@@ -108,3 +108,14 @@ def test_workers_open_the_next_race_rather_than_wait() -> None:
     assert asked[:9] == [(0, 1)] * 9
     assert (0, 1) in asked[9:13]  # while the last of the nine are running, the next race begins
     assert (1, 3) in asked[9:14]
+
+
+def test_equal_draws_race_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every draw is the same architecture: four workers run equal work at a time, and each answer counts once."""
+    monkeypatch.setattr(ToySpace, "sample", lambda self, rng: "abcda")
+    book = play(HALVING, World().changed(workers=4))
+    works = [entry.trial.work for entry in book.told if isinstance(entry.trial.work, Evaluate)]
+    per_epochs = {epochs: sum(work.epochs == epochs for work in works) for epochs in (1, 3, 9)}
+    assert per_epochs[9] >= 10
+    assert per_epochs[1] >= 9 * per_epochs[9]
+    assert per_epochs[3] >= 3 * per_epochs[9]
