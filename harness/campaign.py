@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from harness import hardware
 from harness.core.canonical import content_hash
 from harness.core.clock import Stopwatch
+from harness.core.derivation import seeds_of
 from harness.core.errors import DataCorrupt, DataMissing, DriftRefused, HarnessError, Unsupported
 from harness.core.interfaces import Benchmark, Place
 from harness.core.records import TrackRecord
@@ -21,7 +22,7 @@ from harness.core.types import RunSpec
 from harness.drift import describe, differences
 from harness.executor import Executor, InlineExecutor, ProcessExecutor
 from harness.plan import benchmark_config, budget_of, expand
-from harness.runner import execute, obstacle, query_of, seeds_of
+from harness.runner import execute, obstacle, query_of
 from harness.store import Study
 
 REPORT_EVERY = 0.2  # seconds between two progress events of one run

@@ -12,11 +12,11 @@ from harness.core.budget import Budget, Ledger
 from harness.core.canonical import canonical_json
 from harness.core.clock import Stopwatch
 from harness.core.codec import work_to_json
+from harness.core.derivation import seeds_of, work_seed
 from harness.core.errors import RulesBroken
 from harness.core.interfaces import Benchmark, Query, Searcher, Task
 from harness.core.registry import load
 from harness.core.schema import Track
-from harness.core.seeds import SeedTree
 from harness.core.types import Arch, Evaluate, Failure, Measurement, Outcome, RunSpec, Trial, Work
 from harness.protocol import build
 
@@ -66,11 +66,6 @@ def obstacle(spec: RunSpec, track: Track, benchmark: Benchmark) -> str:
     if track.budget.unit not in benchmark.units:
         return f"{benchmark.name} does not account in {track.budget.unit}"
     return ""
-
-
-def seeds_of(spec: RunSpec, track: Track) -> SeedTree:
-    """Return the seed tree of a replicate on a track: shared by all methods, so that their noise is common."""
-    return SeedTree.root(spec.protocol, track.seeds.root).child(track.id, "replicate", spec.seed)
 
 
 def execute(spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recording, listener: Listener) -> None:
@@ -149,7 +144,7 @@ class _Search:
         return _Flight(trial, outcome, price, self.ledger.spent, asked, watch.lap()), ""
 
     def _evaluate(self, work: Work, key: str) -> tuple[Trial, Outcome]:
-        trial = Trial(self.trials, work, self.seeds.child("work", _identity(work, key)).seed())
+        trial = Trial(self.trials, work, work_seed(self.seeds, work))
         if trial.id in self.recorder.outcomes:
             outcome = self.recorder.outcomes[trial.id]
         elif key in self.known:
@@ -223,11 +218,6 @@ class _Flight:
     spent: float
     ask_seconds: float
     evaluate_seconds: float
-
-
-def _identity(work: Work, key: str) -> str:
-    # One network, one trajectory: the epochs asked for so far do not change the seed of an architecture.
-    return f"evaluate {work.arch} {work.parent}" if isinstance(work, Evaluate) else key
 
 
 def _task(track: Track, benchmark: Benchmark) -> Task:
