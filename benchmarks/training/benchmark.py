@@ -117,7 +117,7 @@ class NB201Training:
         work = self._accept(trial.work)
         result = self._train(Job(work.arch, trial.seed, work.epochs), self._search)
         if isinstance(result, TrialFailed):
-            spent = max(0.0, result.spent_epochs - work.start)
+            spent = max(1.0, result.spent_epochs - work.start)  # an epoch was begun in any case
             return Outcome(Failure(result.reason, self._cost(work.arch, spent)))
         sealed = self._tested(self._names.at("test", work.epochs), result)
         return Outcome(self._measurement(work, result), sealed)

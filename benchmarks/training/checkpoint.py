@@ -30,9 +30,8 @@ _DIGEST = hashlib.sha256().digest_size
 class Shelf:
     """A folder of checkpoints, one file for each key; all of it can be deleted at any time."""
 
-    def __init__(self, folder: Path, interval: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._interval = interval
         self._last = time.monotonic()
 
     def load(self, key: str) -> State | None:
@@ -52,7 +51,7 @@ class Shelf:
 
     def offer(self, key: str, state: Callable[[], State]) -> None:
         """Save a state if the last save, or the opening of this shelf, is long enough ago."""
-        if time.monotonic() - self._last >= self._interval:
+        if time.monotonic() - self._last >= INTERVAL_SECONDS:
             self.save(key, state())
 
     def save(self, key: str, state: State) -> None:
