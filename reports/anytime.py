@@ -109,11 +109,19 @@ def _note(analysis: TrackAnalysis, drawn: list[Cell], starts: list[float]) -> st
         f"and shown at {track.metrics[0]}. Right-continuous steps, never interpolated between two architectures; a "
         f"curve begins where all of its runs have an incumbent ({listed(begins)} {budget_unit(track)})."
     )
+    dotted = (
+        "The dotted curve is a mean, which a few poor runs pull away from the median."
+        if _expected_series(track)
+        else ""
+    )
     missing = f"Not drawn, for want of a complete run: {listed(left_out)}." if left_out else ""
-    return " ".join(part for part in (reading, _zero_note(track), missing) if part)
+    return " ".join(part for part in (reading, dotted, _zero_note(track), missing) if part)
 
 
 def _zero_note(track: TrackFrame) -> str:
     if not _as_regret(track):
         return ""
-    return "Regret: distance to the optimum of the space; a regret of zero lies below the lower edge."
+    return (
+        "Regret: distance to the optimum of the space; what lies below the lower edge, as a regret of zero does, is "
+        "in the data."
+    )

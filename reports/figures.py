@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -44,7 +44,8 @@ _DASHES: tuple[Any, ...] = (
 _REFERENCE = "#555555"
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _FEW_BANDS = 3  # more bands than these are drawn paler, so that the lines stay on top
-_FEW_TICKS = 3.0  # decades; a narrower axis labels 1, 2 and 5 of each
+_TICKS = ((1.3, (1.0, 2.0, 3.0, 5.0, 7.0)), (3.0, (1.0, 2.0, 5.0)), (math.inf, (1.0,)))
+"""Up to how many decades an axis labels which multiples of a power of ten."""
 
 
 def svg(figure: Figure) -> bytes:
@@ -114,24 +115,21 @@ def _scales(axes: Axes, figure: Figure) -> None:
         _log_ticks(axes.xaxis, _span([x for series in figure.series for x in (series.x[0], series.x[-1])]))
     if figure.y_log == "log":
         axes.set_yscale("log", nonpositive="clip")
-        heights = list(_heights(figure))
-        bottom, top = _log_limits(heights)
+        bottom, top = _log_limits(figure)
         axes.set_ylim(bottom, top)
         _log_ticks(axes.yaxis, _span([bottom, top]))
 
 
-def _heights(figure: Figure) -> Iterator[float]:
-    for series in figure.series:
-        yield from series.low
-        yield from series.high
-    yield from figure.lines.values()
+def _log_limits(figure: Figure) -> tuple[float, float]:
+    """Return limits below every positive middle line and above everything, no lower than the floor.
 
-
-def _log_limits(heights: Sequence[float]) -> tuple[float, float]:
-    """Return limits around the positive heights, no lower than the floor; a zero falls below them."""
-    positive = [height for height in heights if height > 0] or [1.0]
-    bottom = max(min(positive) * 0.85, _FLOOR)
-    return bottom, max(max(positive) * 1.25, bottom * 10)
+    A band may leave the picture at the bottom, as a zero must: following it down would flatten the lines.
+    """
+    middles = [height for series in figure.series for height in series.middle]
+    lowest = min((height for height in (*middles, *figure.lines.values()) if height > 0), default=1.0)
+    highest = max((height for series in figure.series for height in series.high), default=1.0)
+    bottom = max(lowest * 0.6, _FLOOR)
+    return bottom, max(max(highest, *figure.lines.values(), 0.0) * 1.25, bottom * 10)
 
 
 def _span(values: Sequence[float]) -> float:
@@ -140,7 +138,7 @@ def _span(values: Sequence[float]) -> float:
 
 
 def _log_ticks(axis: Any, decades: float) -> None:
-    subs = (1.0, 2.0, 5.0) if decades <= _FEW_TICKS else (1.0,)
+    subs = next(labelled for most, labelled in _TICKS if decades <= most)
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=20))
     axis.set_minor_locator(LogLocator(base=10, subs=tuple(range(2, 10)), numticks=20))
     axis.set_major_formatter(FuncFormatter(_tick))

@@ -11,7 +11,7 @@ from reports.frame import Frame, TrackFrame
 from reports.wording import ABSENT, amount, budget_unit, tabular
 
 _SHORT_LIST = 12
-_LEFT_OUT = frozenset({"flags"})  # hundreds of words; their digest is shown
+_LEFT_OUT = frozenset({"flags", "locale"})  # long, and of no use to a reader; the full record has them
 _PACKAGES = frozenset({"numpy", "pandas", "scipy", "torch", "torchvision", "pyarrow", "scikit-learn", "nas-harness"})
 
 _ACCOUNTING = {

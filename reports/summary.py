@@ -24,7 +24,7 @@ from reports.wording import (
     interval_name,
     listed,
     number,
-    probability,
+    p_equals,
     runs_of,
     scale,
     signed,
@@ -167,9 +167,7 @@ def _against(analysis: TrackAnalysis, cell: Cell, baseline: Cell) -> Iterator[st
 def _verdict(pair: Pair) -> str:
     if isnan(pair.adjusted):
         return pair.verdict
-    p = probability(pair.adjusted)
-    shown = f"adjusted p {p}" if p.startswith("<") else f"adjusted p = {p}"
-    return f"{shown}{'' if pair.verdict == SEPARATED else ', ' + pair.verdict}"
+    return f"adjusted {p_equals(pair.adjusted)}{'' if pair.verdict == SEPARATED else ', ' + pair.verdict}"
 
 
 def _reproduction_result(entry: Reproduction) -> str:
@@ -181,7 +179,7 @@ def _reproduction_result(entry: Reproduction) -> str:
         f"Reproduction of {published['method']} on {published['metric']}: {number(ours.mean, digits)} ± "
         f"{number(ours.sd, digits)} (n = {ours.n}) here, {number(published['mean'], digits)} ± "
         f"{number(published['std'], digits)} (n = {published['n']}) published; {entry.verdict} "
-        f"(p = {probability(entry.outcome.p)})."
+        f"({p_equals(entry.outcome.p)})."
     )
 
 

@@ -122,6 +122,12 @@ def probability(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}" if p >= 0.001 else f"{p:.4f}"  # noqa: PLR2004 - digits shown
 
 
+def p_equals(p: float) -> str:
+    """Return 'p = 0.012' or 'p < 0.0001', for running text."""
+    shown = probability(p)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
 def interval(low: float, high: float, digits: int = 2) -> str:
     """Return an interval in brackets, or a dash where there is none."""
     return f"[{number(low, digits)}, {number(high, digits)}]" if isfinite(low) and isfinite(high) else ABSENT
