@@ -35,7 +35,9 @@ def small_place(tmp_path: Path) -> Place:
 def macro_chains() -> tuple[dict[str, Any], list[str]]:
     """Return a space of chains, 3^5 of them, and their texts."""
     options = ["conv3", "pool", "skip"]
-    return {"kind": "choices", "length": 5, "options": options}, [",".join(chain) for chain in product(options, repeat=5)]
+    return {"kind": "choices", "length": 5, "options": options}, [
+        ",".join(chain) for chain in product(options, repeat=5)
+    ]
 
 
 def graphs() -> tuple[dict[str, Any], list[str]]:
@@ -54,7 +56,11 @@ def names() -> tuple[dict[str, Any], list[str]]:
     return {"kind": "ids"}, [f"{number:03d}" for number in range(50)]
 
 
-SPACES: dict[str, Callable[[], tuple[dict[str, Any], list[str]]]] = {"chain": macro_chains, "graph": graphs, "ids": names}
+SPACES: dict[str, Callable[[], tuple[dict[str, Any], list[str]]]] = {
+    "chain": macro_chains,
+    "graph": graphs,
+    "ids": names,
+}
 
 
 def rows_of(texts: list[str]) -> list[dict[str, Any]]:
@@ -63,9 +69,7 @@ def rows_of(texts: list[str]) -> list[dict[str, Any]]:
     rows = []
     for arch in texts:
         quality = rng.uniform(50, 90)
-        trials = {
-            seed: [round(quality * (1 - 0.5 / epoch) + rng.normal(), 3) for epoch in EPOCHS] for seed in SEEDS
-        }
+        trials = {seed: [round(quality * (1 - 0.5 / epoch) + rng.normal(), 3) for epoch in EPOCHS] for seed in SEEDS}
         row: dict[str, Any] = {"net": arch}
         for place, epoch in enumerate(EPOCHS):
             row |= {f"valid_{seed}_{epoch}": trials[seed][place] for seed in SEEDS}

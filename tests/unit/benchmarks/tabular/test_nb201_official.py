@@ -123,9 +123,7 @@ def test_what_was_evaluated_at_the_end_only_has_no_curve(content: Content) -> No
     assert series["cifar100/valid@12ep(50k)"].curves is not None
 
 
-@pytest.mark.parametrize(
-    ("dataset", "train"), [("cifar10", "25k"), ("cifar100", "50k"), ("ImageNet16-120", "151.7k")]
-)
+@pytest.mark.parametrize(("dataset", "train"), [("cifar10", "25k"), ("cifar100", "50k"), ("ImageNet16-120", "151.7k")])
 def test_costs_equal_the_official_interface(content: Content, interface: Any, dataset: str, train: str) -> None:
     series = by_name(content)
     epoch, once = (
