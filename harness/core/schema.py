@@ -58,7 +58,7 @@ class Objective(Strict):
     """What the search optimises."""
 
     metric: str = Field(description="qualified name of an open metric, e.g. cifar10/valid@12ep(25k)")
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Literal["maximize", "minimize"] = Field(default="maximize", description="which way is better")
     secondary: list[str] = Field(
         default_factory=list, description="further open metrics for multi-objective reports (multiply-adds, parameters)"
     )
@@ -67,8 +67,10 @@ class Objective(Strict):
 class BudgetRule(Strict):
     """How much a run may spend, and in which unit."""
 
-    unit: Literal["train_seconds", "epochs", "multiply_adds", "evaluations"]
-    limit: float = Field(gt=0)
+    unit: Literal["train_seconds", "epochs", "multiply_adds", "evaluations"] = Field(
+        description="what is charged: seconds recorded in a table, epochs, multiply-adds of the training, or trials"
+    )
+    limit: float = Field(gt=0, description="what one run may spend, in this unit")
     overrun: Literal["discard", "keep"] = Field(
         default="discard", description="what becomes of the trial that crosses the limit"
     )
@@ -114,14 +116,14 @@ class Seeds(Strict):
 class Track(Strict):
     """One benchmark under one budget."""
 
-    id: Identifier
+    id: Identifier = Field(description="the track's own name in records and reports")
     benchmark: BenchmarkChoice
     splits: Splits
     fidelity: Fidelity
     objective: Objective
     budget: BudgetRule
     final: FinalEvaluation
-    replicates: int = Field(ge=1)
+    replicates: int = Field(ge=1, description="independent runs of each method")
     seeds: Seeds = Field(default_factory=Seeds)
     selection: Selection = Field(default_factory=Selection)
     workers: int = Field(default=1, ge=1, description="simulated parallel workers of one run")
@@ -166,32 +168,36 @@ class Ablation(Strict):
 
     method: Identifier = Field(description="the key of a row of `methods`")
     vary: dict[str, list[Any]] = Field(min_length=1, description="option -> values to put in place of the row's own")
-    tracks: list[Identifier] | None = None
+    tracks: list[Identifier] | None = Field(default=None, description="the tracks it runs on; null: those of the row")
 
 
 class Tuning(Strict):
     """Hyper-parameter tuning of a row, under a budget, on other benchmarks than the reported ones."""
 
-    method: Identifier
-    source: Literal["defaults", "published", "tuned"] = "defaults"
-    citation: str = ""
-    benchmark: BenchmarkChoice | None = None
-    budget: BudgetRule | None = None
-    space: dict[str, list[Any]] = Field(default_factory=dict)
-    replicates: int = Field(default=1, ge=1)
+    method: Identifier = Field(description="the key of a row of `methods`")
+    source: Literal["defaults", "published", "tuned"] = Field(
+        default="defaults", description="where the row's options come from"
+    )
+    citation: str = Field(default="", description="published: the paper and its setting")
+    benchmark: BenchmarkChoice | None = Field(default=None, description="tuned: on which benchmark")
+    budget: BudgetRule | None = Field(default=None, description="tuned: under which budget")
+    space: dict[str, list[Any]] = Field(default_factory=dict, description="tuned: option -> values that were tried")
+    replicates: int = Field(default=1, ge=1, description="tuned: runs of each setting")
 
 
 class Published(Strict):
     """A figure reported by others, for comparison only."""
 
-    method: Identifier
-    track: Identifier
-    metric: str
-    mean: float
-    std: float = Field(ge=0)
-    n: int = Field(ge=1)
-    source: str
-    provenance: Literal["primary", "secondary", "recalled"]
+    method: Identifier = Field(description="the key of a row of `methods`")
+    track: Identifier = Field(description="the id of a track")
+    metric: str = Field(description="one of the track's final metrics")
+    mean: float = Field(description="as printed, in the metric's unit")
+    std: float = Field(ge=0, description="standard deviation over the runs")
+    n: int = Field(ge=1, description="how many runs")
+    source: str = Field(description="the paper, and who quotes it")
+    provenance: Literal["primary", "secondary", "recalled"] = Field(
+        description="read in the paper itself, quoted by another, or from memory"
+    )
 
 
 class Analysis(Strict):
@@ -200,9 +206,11 @@ class Analysis(Strict):
     primary: str = Field(
         default="final metric of the recommended architecture at the full budget", description="the primary endpoint"
     )
-    tests: Literal["mann-whitney", "wilcoxon", "none"] = "mann-whitney"
-    correction: Literal["holm", "none"] = "holm"
-    alpha: float = Field(default=0.05, gt=0, lt=1)
+    tests: Literal["mann-whitney", "wilcoxon", "none"] = Field(
+        default="mann-whitney", description="the test of two methods; wilcoxon pairs them by replicate"
+    )
+    correction: Literal["holm", "none"] = Field(default="holm", description="for testing several pairs at once")
+    alpha: float = Field(default=0.05, gt=0, lt=1, description="level of significance")
     equivalence_margin: float = Field(
         default=0.1, gt=0, description="margin of equivalence tests, in points of the metric"
     )
@@ -213,25 +221,25 @@ class Analysis(Strict):
 class Tombstone(Strict):
     """A row that was taken out, and why."""
 
-    name: Identifier
-    since: str
-    reason: str
+    name: Identifier = Field(description="the row that was taken out")
+    since: str = Field(description="the version of this protocol without it")
+    reason: str = Field(description="why")
 
 
 class StudyKind(Strict):
     """What the study is, for the checklist."""
 
-    question: str = ""
-    proposes_new_method: bool = False
+    question: str = Field(default="", description="what the study asks, in one sentence")
+    proposes_new_method: bool = Field(default=False, description="whether a row of `methods` is proposed as new")
 
 
 class ProtocolModel(Strict):
     """A whole protocol."""
 
-    protocol: Identifier
+    protocol: Identifier = Field(description="its name, in every record")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="raised on any change that can change a number")
-    title: str = ""
-    description: str = ""
+    title: str = Field(default="", description="one line for lists and reports")
+    description: str = Field(default="", description="what a reader of the report must know")
     study: StudyKind = Field(default_factory=StudyKind)
     tracks: list[Track] = Field(min_length=1)
     methods: list[MethodRow] = Field(min_length=1)
@@ -242,7 +250,7 @@ class ProtocolModel(Strict):
     )
     tuning: list[Tuning] = Field(default_factory=list)
     analysis: Analysis = Field(default_factory=Analysis)
-    reports: list[Identifier] = Field(default_factory=lambda: ["summary"])
+    reports: list[Identifier] = Field(default_factory=lambda: ["summary"], description="names of the report registry")
     removed: list[Tombstone] = Field(default_factory=list)
 
     def resolved(self) -> dict[str, Any]:
