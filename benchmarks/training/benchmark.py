@@ -47,7 +47,8 @@ class NB201Training:
 
     A trial is charged its epochs and their training multiply-adds: three forward passes for each image and epoch (one
     forward, two backward); validation is not charged. Partial trainings are the first epochs of the search schedule,
-    and what is answered for them does not depend on whether a checkpoint was there to continue from.
+    and what is answered for them does not depend on whether a checkpoint was there to continue from. The networks of
+    trials are tested only where the query names a test accuracy of the search schedule.
     """
 
     Config: ClassVar[type[TrainingConfig]] = TrainingConfig
@@ -119,7 +120,8 @@ class NB201Training:
         if isinstance(result, TrialFailed):
             spent = max(1.0, result.spent_epochs - work.start)  # an epoch was begun in any case
             return Outcome(Failure(result.reason, self._cost(work.arch, spent)))
-        sealed = self._tested(self._names.at("test", work.epochs), result)
+        tested = not self._searched_tests.keys().isdisjoint(self._query.sealed)
+        sealed = self._tested(self._names.at("test", work.epochs), result) if tested else {}
         return Outcome(self._measurement(work, result), sealed)
 
     def final(self, arch: Arch, seed: int) -> Mapping[str, float]:

@@ -110,7 +110,8 @@ def read_binary(path: Path) -> Images:
             f"delete it and {_next_step()}"
         )
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)
-    return Images(records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64))
+    # A copy: the bytes of a file are read-only, which tensors are not.
+    return Images(records[:, 1:].copy().reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64))
 
 
 def verify(place: Place) -> int:

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import lzma
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torchvision.datasets import CIFAR10
 from benchmarks.training import cifar, data
 from benchmarks.training.cifar import Images
 from benchmarks.training.data import Dataset, open_dataset, split_order
+from benchmarks.training.evaluate import to_device
 from harness.core.errors import DataCorrupt, DataMissing, UsageError
 from harness.core.interfaces import Place
 
@@ -110,6 +112,18 @@ def test_the_binary_version_is_labels_and_planes(planted: tuple[Place, np.ndarra
     assert images.pixels[37, 2, 5, 9] == flat[37, 1 + 2 * 1024 + 5 * 32 + 9]
     assert np.array_equal(cifar.test_images(place).labels, records[5, :, 0])
     assert cifar.verify(place) == 120
+
+
+@pytest.mark.parametrize("read", [cifar.training_images, cifar.test_images])
+def test_what_is_read_goes_to_a_device_as_it_is(
+    planted: tuple[Place, np.ndarray], read: Callable[[Place], Images]
+) -> None:
+    images = read(planted[0])
+    resident = to_device(images, data.FACTS["cifar10"], "cpu")
+    assert np.array_equal(resident.pixels.numpy(), images.pixels)
+    assert np.array_equal(resident.labels.numpy(), images.labels)
+    assert images.pixels.flags.writeable  # torch warns of undefined behaviour where it is not
+    assert images.pixels.flags.c_contiguous
 
 
 def test_a_flipped_byte_is_corrupt(planted: tuple[Place, np.ndarray]) -> None:

@@ -45,8 +45,11 @@ def _measured(benchmark: Benchmark, work: Evaluate, seed: int = 5) -> Measuremen
     return result
 
 
+SEARCHED = ("digits/test@4ep(80) trial",)
+
+
 def test_a_trial_is_answered_by_qualified_names(open_tiny: OpenTiny, mixed: Arch) -> None:
-    outcome = open_tiny().evaluate(Trial(0, Evaluate(mixed, 4), 5))
+    outcome = open_tiny(sealed=SEARCHED).evaluate(Trial(0, Evaluate(mixed, 4), 5))
     result = outcome.result
     assert isinstance(result, Measurement)
     assert set(result.metrics) == {
@@ -56,6 +59,15 @@ def test_a_trial_is_answered_by_qualified_names(open_tiny: OpenTiny, mixed: Arch
     assert len(result.curve) == 4
     assert set(outcome.sealed) == {"digits/test@4ep(80) trial"}
     assert all(0 <= value <= 100 for value in (result.value, *outcome.sealed.values()))
+    part = open_tiny(sealed=SEARCHED).evaluate(Trial(0, Evaluate(mixed, 2), 5))
+    assert set(part.sealed) == {"digits/test@2of4ep(80) trial"}
+
+
+def test_trials_are_tested_only_where_the_query_says_so(open_tiny: OpenTiny, mixed: Arch) -> None:
+    trial = Trial(0, Evaluate(mixed, 4), 5)
+    untested, tested = open_tiny().evaluate(trial), open_tiny(sealed=SEARCHED).evaluate(trial)
+    assert untested.sealed == {}
+    assert untested.result == tested.result
 
 
 def test_a_trial_costs_three_forward_passes(open_tiny: OpenTiny, mixed: Arch) -> None:
@@ -179,12 +191,12 @@ def test_test_images_are_opened_by_the_sealed_evaluation_only(
         raise AssertionError("the test images were opened")
 
     monkeypatch.setattr("benchmarks.training.benchmark.test_images", closed)
+    trial = Trial(0, Evaluate(mixed, 1), 5)
     benchmark = open_tiny()
     benchmark.estimate()
+    assert isinstance(benchmark.evaluate(trial).result, Measurement)
     with pytest.raises(AssertionError, match="test images were opened"):
-        benchmark.evaluate(Trial(0, Evaluate(mixed, 1), 5))
-    monkeypatch.setattr(NB201Training, "_tested", lambda *_: {})
-    assert isinstance(benchmark.evaluate(Trial(0, Evaluate(mixed, 1), 5)).result, Measurement)
+        open_tiny(sealed=SEARCHED).evaluate(trial)
 
 
 def test_the_objective_may_be_the_loss_or_a_size(mixed: Arch, tmp_path: Path) -> None:
