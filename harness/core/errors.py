@@ -15,7 +15,8 @@
     ├── ReplayDiverged                6   on resume a method asked for something else than it did before
     ├── Unsupported                   7   a benchmark was asked for work that it does not offer
     ├── WorkerDied                    8   a worker process ended again and again
-    └── RulesBroken                   9   a method or benchmark broke the rules of the loop
+    ├── RulesBroken                   9   a method or benchmark broke the rules of the loop
+    └── VerificationFailed           10   a record breaks its rules, or its runs do not come out the same again
 
 `TrialFailed` is not among them: it is a result, recorded as a `Failure`, not a fault of the study.
 """
@@ -124,6 +125,12 @@ class RulesBroken(HarnessError):
     """A method or benchmark broke the rules of the loop."""
 
     exit_code = 9
+
+
+class VerificationFailed(HarnessError):
+    """A record breaks its rules, or its runs do not come out the same again."""
+
+    exit_code = 10
 
 
 class TrialFailed(Exception):
