@@ -1,0 +1,114 @@
+"""Follow the loop of a run again from its costs alone: who lands when, what is spent, why it ends."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.core.budget import Budget, Ledger
+from harness.core.records import TrialRecord
+from harness.core.schema import Track
+from harness.core.types import Evaluate, Failure
+
+Keyed = tuple[TrialRecord, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a line of the journal must say."""
+
+    id: int
+    counted: bool
+    spent: float
+
+
+@dataclass(slots=True)
+class Course:
+    """The course that follows from the costs of the trials.
+
+    Attributes:
+        steps: in the order of the journal.
+        reason: why it ends; empty where the journal does not hold enough of it.
+        spent: charged in all.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    reason: str = ""
+    spent: float = 0.0
+
+
+def follow(trials: Sequence[Keyed], track: Track, *, ended: bool) -> Course:
+    """Return the course of a run with these trials; `ended` tells that no trial is missing at the end.
+
+    Raises:
+        RulesBroken: a trial has no cost in the unit of the budget.
+    """
+    return _Walk({record.trial.id: (record, key) for record, key in trials}, track, ended=ended).course()
+
+
+class _Walk:
+    def __init__(self, trials: Mapping[int, Keyed], track: Track, *, ended: bool) -> None:
+        self.trials, self.track, self.ended = trials, track, ended
+        self.ledger = Ledger(Budget(track.budget.unit, track.budget.limit, track.budget.overrun))
+        self.paid: set[str] = set()
+        self.launched = 0
+        self.landed = 0.0
+        self.steps: list[Step] = []
+
+    def course(self) -> Course:
+        pending: list[tuple[float, int, float]] = []
+        clocks = [0.0] * self.track.workers
+        reason = ""
+        while True:
+            while not reason and len(pending) < self.track.workers:
+                reason, price = self._launch()
+                if not reason:
+                    end = heapq.heappop(clocks) + price
+                    heapq.heappush(clocks, end)
+                    heapq.heappush(pending, (end, self.launched - 1, self.ledger.spent))
+            if not pending or reason == "torn":
+                return Course(self.steps, "" if reason == "torn" else reason, self.ledger.spent)
+            _, identity, spent = heapq.heappop(pending)
+            self.landed = max(self.landed, spent)
+            self.steps.append(Step(identity, counted=True, spent=self.landed))
+
+    def _launch(self) -> tuple[str, float]:
+        """Start the next trial; return why none is started, and its price."""
+        if not self.ledger.open:
+            return "budget", 0.0
+        if self.launched >= self.track.budget.max_trials:
+            return "max_trials", 0.0
+        if self.launched not in self.trials:
+            return "exhausted" if self.ended else "torn", 0.0
+        record, key = self.trials[self.launched]
+        price = self._price(record, key)
+        self.launched += 1
+        if self.track.budget.overrun == "discard" and not self.ledger.fits(price):
+            self.steps.append(Step(record.trial.id, counted=False, spent=self.landed))
+            return "budget", 0.0
+        self.ledger.charge(price)
+        return "", price
+
+    def _price(self, record: TrialRecord, key: str) -> float:
+        repeated = key in self.paid
+        self.paid.add(key)
+        if repeated and self.track.budget.repeats == "free":
+            return 0.0
+        return self.ledger.budget.price(record.result.cost)
+
+
+def chosen(trials: Sequence[Keyed], track: Track) -> str | None:
+    """Return the architecture that the selection rule reports, as of the last trial within the limit."""
+    within = [record for record, _ in trials if record.counted and record.spent <= track.budget.limit]
+    if track.selection.rule == "recommended":
+        return within[-1].recommended if within else None
+    sign = 1.0 if track.objective.direction == "maximize" else -1.0
+    best: tuple[float, str] | None = None
+    for record in within:
+        work, result = record.trial.work, record.result
+        if not isinstance(work, Evaluate) or isinstance(result, Failure) or work.epochs < track.fidelity.search:
+            continue
+        if best is None or sign * result.value > best[0]:
+            best = (sign * result.value, work.arch)
+    return None if best is None else best[1]

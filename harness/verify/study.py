@@ -1,0 +1,200 @@
+"""Check what holds for a whole study: protocol, tracks, references, segments and environments."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.core.canonical import content_hash
+from harness.core.schema import SCHEMA_VERSION, ProtocolModel, Track
+from harness.drift import differences
+from harness.verify.reading import Source
+from harness.verify.shapes import SegmentForm, StudyForm, TrackForm
+
+_NAMED = re.compile(r"(?P<protocol>.+)@(?P<version>\d+\.\d+\.\d+)-(?P<hash>[0-9a-f]{8})")
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What of a study stands outside its runs.
+
+    Attributes:
+        protocol: None where protocol.json cannot be read.
+        protocol_hash: the content hash of protocol.json as it stands.
+        tracks: what study.json says of each track.
+        environments: ids that a segment names and that are recorded.
+    """
+
+    protocol: ProtocolModel | None
+    protocol_hash: str
+    tracks: Mapping[str, TrackForm]
+    environments: frozenset[str]
+
+
+def check_study(source: Source) -> Frame:
+    """Check the files of a study outside its runs, and return what the rules about runs need of them."""
+    plain = source.json("protocol.json")
+    model = None if plain is None else _protocol(source, plain)
+    digest = "" if plain is None else content_hash(plain)
+    study = source.form("study.json", StudyForm)
+    tracks: Mapping[str, TrackForm] = {} if study is None else study.tracks
+    if study is not None and study.protocol_hash != digest:
+        source.note("protocol-hash", "study.json", 0, "protocol_hash", digest, study.protocol_hash)
+    if plain is not None:
+        _check_name(source, plain, digest)
+    if model is not None and study is not None:
+        _check_tracks(source, model, tracks)
+    return Frame(model, digest, tracks, _check_segments(source))
+
+
+def _protocol(source: Source, plain: dict[str, Any]) -> ProtocolModel | None:
+    data = {key: value for key, value in plain.items() if key != "schema"}
+    try:
+        model = ProtocolModel.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            source.note("protocol-valid", "protocol.json", 0, f"{'.'.join(map(str, one['loc']))}: {one['msg']}")
+        return None
+    if plain.get("schema") != SCHEMA_VERSION or content_hash(model.resolved()) != content_hash(plain):
+        source.note("protocol-valid", "protocol.json", 0, "is not the whole resolved protocol")
+    return model
+
+
+def _check_name(source: Source, plain: Mapping[str, Any], digest: str) -> None:
+    named = _NAMED.fullmatch(source.root.name)
+    expected = f"{plain.get('protocol')}@{plain.get('version')}-{digest[:8]}"
+    if named is not None and source.root.name != expected:
+        source.note("folder-name", ".", 0, "name of the folder", expected, source.root.name)
+
+
+def _check_tracks(source: Source, model: ProtocolModel, tracks: Mapping[str, TrackForm]) -> None:
+    for name in sorted({track.id for track in model.tracks} ^ tracks.keys()):
+        source.note("track-known", "study.json", 0, f"tracks.{name} stands in one of protocol.json and study.json")
+    for track in model.tracks:
+        if track.id in tracks:
+            _check_track(source, track, tracks[track.id])
+
+
+def _check_track(source: Source, track: Track, facts: TrackForm) -> None:
+    place = f"tracks.{track.id}"
+    if bool(facts.skipped) == bool(facts.fingerprint):
+        source.note("track-known", "study.json", 0, f"{place} must have a fingerprint, or a reason why it is skipped")
+    if facts.fingerprint:
+        expected = content_hash(facts.manifest)
+        if facts.fingerprint != expected:
+            source.note("track-fingerprint", "study.json", 0, f"{place}.fingerprint", expected, facts.fingerprint)
+    pinned = track.benchmark.fingerprint
+    if pinned is not None and facts.fingerprint not in ("", pinned):
+        source.note("track-fingerprint", "study.json", 0, f"{place}: the protocol's", pinned, facts.fingerprint)
+    strangers = facts.unavailable.keys() - set(track.final.metrics)
+    if strangers:
+        source.note("references", "study.json", 0, f"{place}.unavailable", track.final.metrics, sorted(strangers))
+    for what in _contradictions(facts.references, track.budget.limit):
+        source.note("references", "study.json", 0, f"{place}.references: {what}")
+
+
+def _contradictions(references: Mapping[str, Any], limit: float) -> list[str]:
+    """Return what cannot be true of one and the same space."""
+    try:
+        return [
+            *_of_sampling(references.get("random_sampling", {}), references.get("optimum", {})),
+            *_of_search(references.get("random_search", {}), references, limit),
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        return [f"not of the form of references ({error!r})"]
+
+
+def _of_sampling(sampling: Mapping[str, Any], optima: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name, facts in sampling.items():
+        mean, std, n = facts["mean"], facts["std"], facts["n"]
+        if n < 1 or not 0 <= std < math.inf or not math.isfinite(mean):
+            found.append(f"random_sampling of {name}: mean {mean}, std {std}, n {n}")
+        elif name in optima and abs(optima[name]["value"] - mean) > std * math.sqrt(n) * (1 + ROUNDING) + ROUNDING:
+            # Samuelson (1968): no value of n is further from their mean than sqrt(n - 1) standard deviations.
+            found.append(f"the optimum of {name} is further from the mean than {n} values with std {std:g} allow")
+    return found
+
+
+def _of_search(search: Mapping[str, Any], references: Mapping[str, Any], limit: float) -> list[str]:
+    if not search:
+        return []
+    found = []
+    spent, curve, expected = search["spent"], search["curve"], search["expected"]
+    if len(spent) != len(curve) or any(first >= second for first, second in pairwise(spent)):
+        found.append("random_search: spent does not rise, or is not as long as curve")
+    if spent and spent[-1] > limit * (1 + ROUNDING):
+        found.append("random_search: the curve goes beyond the budget")
+    optimum = references.get("optimum", {}).get(search["metric"])
+    mean = references.get("random_sampling", {}).get(search["metric"])
+    if optimum is not None and mean is not None:
+        ends = sorted((optimum["value"], mean["mean"]))
+        slack = ROUNDING * max(map(abs, ends))
+        if not ends[0] - slack <= expected <= ends[1] + slack:
+            found.append("random_search: the expectation is not between random sampling and the optimum")
+    return found
+
+
+def _check_segments(source: Source) -> frozenset[str]:
+    """Check the segments and their environments; return the environments that they name."""
+    lines = source.lines("segments.jsonl")
+    segments = [
+        (number, entry)
+        for number, line in enumerate(lines, start=1)
+        if (entry := source.entry("segments.jsonl", number, line, SegmentForm)) is not None
+    ]
+    if not segments:
+        source.note("segments-time", "segments.jsonl", 0, "no segment: when and where this ran is not known")
+    records = _environments(source)
+    before: list[Mapping[str, Any]] = []
+    latest: datetime | None = None
+    for number, entry in segments:
+        latest = _check_time(source, number, entry.started, latest)
+        record = records.get(entry.environment)
+        if record is None:
+            source.note(
+                "environment-known", "segments.jsonl", number, "no record of this environment", found=entry.environment
+            )
+            continue
+        drift = min((differences(known, record) for known in before), key=len, default=[])
+        expected = [each.field for each in drift]
+        if entry.drift != expected:
+            source.note("drift-recorded", "segments.jsonl", number, "drift", expected, entry.drift)
+        before.append(record)
+    return frozenset(entry.environment for _, entry in segments)
+
+
+def _check_time(source: Source, number: int, started: str, latest: datetime | None) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(started)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        source.note("segments-time", "segments.jsonl", number, "started is no time with its zone", found=started)
+        return latest
+    if latest is not None and time < latest:
+        source.note("segments-time", "segments.jsonl", number, "started", f"not before {latest.isoformat()}", started)
+        return latest
+    return time
+
+
+def _environments(source: Source) -> dict[str, dict[str, Any]]:
+    records = {}
+    for path in sorted((source.root / "environments").glob("*.json")):
+        file = f"environments/{path.name}"
+        record = source.json(file)
+        if record is None:
+            continue
+        expected = content_hash(record)[:16]
+        if path.stem != expected:
+            source.note("environment-hash", file, 0, "name of the file", expected, path.stem)
+        records[path.stem] = record
+    return records
