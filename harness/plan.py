@@ -16,7 +16,7 @@ from harness.protocol import build
 BASE = "base"
 """The variant of a row without any ablation."""
 
-_SPEAKING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
+_SPEAKING = re.compile(r"[A-Za-z0-9._+-]{1,40}")
 
 
 class RegistryCatalogue:
