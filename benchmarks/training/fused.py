@@ -59,8 +59,8 @@ class Training:
     def __init__(self, jobs: Sequence[Job], course: Course) -> None:
         keep_memory()
         self._jobs, self._course = jobs, course
-        self._bundle = assemble([job.arch for job in jobs], course.skeleton, [job.seed for job in jobs])
-        self._flat = flatten(self._bundle)
+        self.bundle = assemble([job.arch for job in jobs], course.skeleton, [job.seed for job in jobs])
+        self._flat = flatten(self.bundle)
         recipe = course.recipe
         self._optimiser = torch.optim.SGD(
             [self._flat],
@@ -84,7 +84,7 @@ class Training:
         """Train every network for one epoch and evaluate; a network that diverges goes on and counts as failed."""
         self.train_loss.append(self._train_epoch())
         for name, split in self._course.watch.items():
-            self.accuracy[name].append(accuracy(self._bundle, split))
+            self.accuracy[name].append(accuracy(self.bundle, split))
 
     def _train_epoch(self) -> Tensor:
         recipe, split = self._course.recipe, self._course.train
@@ -94,7 +94,7 @@ class Training:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         steps = math.ceil(len(split) / recipe.batch_size)
         total = torch.zeros(len(self._jobs))
-        self._bundle.train()
+        self.bundle.train()
         for step in range(steps):
             part = slice(step * recipe.batch_size, (step + 1) * recipe.batch_size)
             for group in self._optimiser.param_groups:
@@ -106,7 +106,7 @@ class Training:
         """Train on one batch and return the mean loss of each network."""
         assert self._flat.grad is not None
         self._flat.grad.zero_()
-        losses = _losses(self._bundle(pixels), labels)
+        losses = _losses(self.bundle(pixels), labels)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         return losses.detach()
@@ -122,7 +122,7 @@ class Training:
             if not all(map(math.isfinite, values)):
                 return TrialFailed(f"diverged: a loss or logit is not finite in epoch {epoch}", epoch)
         network: nn.Module = build(job.arch, self._course.skeleton, job.seed)
-        extract(self._bundle, network, position)
+        extract(self.bundle, network, position)
         return Fit(losses, curves, network)
 
 
