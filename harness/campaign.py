@@ -129,6 +129,7 @@ def conduct(
     benchmarks = survey(protocol, settings)
     with study.lock():
         _settle_tracks(protocol, resolved, study, benchmarks, settings)
+        study.sweep()
         environment = _open_segment(study, benchmarks, settings)
         specs = expand(protocol)
         left = list(_left(specs, protocol, study, benchmarks))

@@ -6,9 +6,9 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.core.errors import FolderBusy, JournalCorrupt, OutputUnwritable
@@ -112,3 +112,24 @@ def lock(path: Path) -> Iterator[None]:
         stream.write(f"process {os.getpid()}")
         stream.flush()
         yield
+
+
+class FolderFiles(Mapping[str, bytes]):
+    """The files of a folder by their path in it; each is read when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, path: str) -> bytes:
+        """Return what the file holds; KeyError where there is none, or where the path leads out of the folder."""
+        inside = PurePosixPath(path)
+        if inside.is_absolute() or ".." in inside.parts or not (self._folder / inside).is_file():
+            raise KeyError(path)
+        return (self._folder / inside).read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        files = (path for path in self._folder.rglob("*") if path.is_file())
+        return iter(sorted(path.relative_to(self._folder).as_posix() for path in files))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

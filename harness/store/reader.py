@@ -25,7 +25,7 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         return RunRecord(spec, "skipped", read_json(folder / "skipped.json")["reason"], (), "")
     if not (folder / "manifest.json").is_file():
         return RunRecord(spec, "missing", "", (), "")
-    _refuse_other_run(folder, spec)
+    manifest = _manifest(folder, spec)
     done = read_json(folder / "done.json") if (folder / "done.json").is_file() else None
     lines = {name: _lines(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl")}
     status: Status = "partial" if done is None else "done"
@@ -37,16 +37,19 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         journal=sha256_text(_whole(lines["trials.jsonl"])),
         final=_final(folder, lines["final.jsonl"]),
         seconds=_seconds(folder / "timings.jsonl"),
+        manifest=manifest,
     )
 
 
-def _refuse_other_run(folder: Path, spec: RunSpec) -> None:
-    recorded = read_json(folder / "manifest.json").get("spec")
-    if recorded != json.loads(json.dumps(spec_to_json(spec))):
+def _manifest(folder: Path, spec: RunSpec) -> dict[str, Any]:
+    """Return the manifest without the specification, which must be that of this run."""
+    recorded = read_json(folder / "manifest.json")
+    if recorded.pop("spec", None) != json.loads(json.dumps(spec_to_json(spec))):
         raise JournalCorrupt(
             f"{folder}/manifest.json: the folder holds another run than the protocol's plan says; it was moved or "
             "changed: restore it from a copy, or delete this run's folder and resume"
         )
+    return recorded
 
 
 def _lines(path: Path, done: dict[str, Any] | None) -> list[str]:

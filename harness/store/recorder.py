@@ -15,6 +15,9 @@ from harness.core.journal import GENESIS, chain, entries
 from harness.core.types import Failure, Outcome, Trial
 from harness.store.files import read_lines, write_json, writing
 
+PARTIAL = ".part"
+"""The ending of a run folder that is being written; one that a kill left behind is swept away on resume."""
+
 CHAINED = ("trials.jsonl", "sealed.jsonl", "final.jsonl")
 
 
@@ -170,17 +173,21 @@ class Recorder:
             self._write_at_once(done)
 
     def _write_at_once(self, done: dict[str, Any]) -> None:
-        partial = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.part")
+        partial = self.folder.with_name(f".{self.folder.name}{PARTIAL}")
         with writing(self.folder):
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            for name, lines in self._journals.items():
-                (partial / name).write_text(lines.text(), encoding="utf-8", newline="\n")
-            timings = "".join(line + "\n" for line in self._timings)
-            (partial / "timings.jsonl").write_text(timings, encoding="utf-8", newline="\n")
-            write_json(partial / "manifest.json", self.manifest, durable=False)
-            write_json(partial / "done.json", done, durable=False)
-            partial.replace(self.folder)
+            try:
+                for name, lines in self._journals.items():
+                    (partial / name).write_text(lines.text(), encoding="utf-8", newline="\n")
+                timings = "".join(line + "\n" for line in self._timings)
+                (partial / "timings.jsonl").write_text(timings, encoding="utf-8", newline="\n")
+                write_json(partial / "manifest.json", self.manifest, durable=False)
+                write_json(partial / "done.json", done, durable=False)
+                partial.replace(self.folder)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
 
     def close(self) -> None:
         """Close the files; the run may go on later from what is recorded."""

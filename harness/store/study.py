@@ -27,11 +27,11 @@ from typing import Any
 from harness.core.canonical import canonical_json, content_hash, sha256_text
 from harness.core.codec import spec_to_json
 from harness.core.errors import FolderForeign, StoreError
-from harness.core.records import RunRecord, StudyRecord, TrackRecord
+from harness.core.records import RunRecord, StudyRecord, TrackRecord, run_folder
 from harness.core.types import RunSpec
-from harness.store.files import lock, read_json, read_lines, write_atomically, write_json
+from harness.store.files import FolderFiles, lock, read_json, read_lines, write_atomically, write_json
 from harness.store.reader import read_run
-from harness.store.recorder import Recorder
+from harness.store.recorder import PARTIAL, Recorder
 
 SCHEMA = 1
 
@@ -135,7 +135,7 @@ class Study:
 
     def run_folder(self, spec: RunSpec) -> Path:
         """Return the folder of a run."""
-        return self.folder / "runs" / spec.track / spec.method / spec.variant / f"r{spec.replicate:04d}"
+        return self.folder / run_folder(spec)
 
     def is_done(self, spec: RunSpec) -> bool:
         """Tell whether a run has ended with its budget spent or nothing left to try."""
@@ -145,6 +145,11 @@ class Study:
         """Open the journals of a run for writing; what they hold already is replayed."""
         manifest = {"schema": SCHEMA, "spec": spec_to_json(spec), **facts}
         return Recorder(self.run_folder(spec), manifest, durable=durable)
+
+    def sweep(self) -> None:
+        """Take away what a kill left of runs that were being written; only the holder of the lock may."""
+        for partial in self.folder.glob(f"runs/*/*/*/.r*{PARTIAL}"):
+            shutil.rmtree(partial)
 
     def skip(self, spec: RunSpec, reason: str) -> None:
         """Record why a run cannot be done."""
@@ -187,6 +192,7 @@ class Study:
             segments=segments,
             tracks=self.tracks(),
             runs=runs,
+            files=FolderFiles(self.folder),
         )
 
     def digest(self, specs: list[RunSpec]) -> str:

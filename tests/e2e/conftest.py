@@ -19,7 +19,8 @@ Harness = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def environment(cache_dir: Path) -> dict[str, str]:
     """The environment of a user without a terminal, with a cache of this test session."""
-    return {**os.environ, "NAS_CACHE_DIR": str(cache_dir), "PYTHONWARNINGS": "error", "COLUMNS": "200"}
+    data = {"NAS_DATA_DIR": str(Path(os.environ["NAS_DATA_DIR"]).resolve())} if os.environ.get("NAS_DATA_DIR") else {}
+    return {**os.environ, **data, "NAS_CACHE_DIR": str(cache_dir), "PYTHONWARNINGS": "error"}
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +59,21 @@ METHODS = ["random_search", "regularized_evolution", "local_search"]
 def digits_protocol(tmp_path: Path) -> Path:
     """A protocol that trains real, tiny networks on digits."""
     return temp_protocol(tmp_path, methods=METHODS, track=DIGITS)
+
+
+TABLE: dict[str, Any] = {
+    "id": "table",
+    "benchmark": {"name": "nb201", "options": {"table": "nb201-v1.1", "dataset": "cifar10"}},
+    "splits": {"train": "cifar10 train", "search": "cifar10 valid", "final": "cifar10 test"},
+    "fidelity": {"search": 12, "final": 200},
+    "objective": {"metric": "cifar10/valid@12ep(25k) mean-of-trials"},
+    "final": {"metrics": ["cifar10/test@200ep(50k) mean-of-trials"]},
+    "budget": {"unit": "train_seconds", "limit": 2000.0},
+    "replicates": 3,
+}
+
+
+@pytest.fixture
+def table_protocol(tmp_path: Path) -> Path:
+    """A protocol that looks NAS-Bench-201 up."""
+    return temp_protocol(tmp_path, methods=["random_search", "regularized_evolution"], track=TABLE)
