@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from math import isnan
 from statistics import fmean
 
 from benchmarks.tabular import references
@@ -83,23 +84,23 @@ class TableBenchmark:
         if row is None:
             return Outcome(Failure(self._gap, cost))
         metrics = self._metrics(row, seed, epochs)
-        sealed = {reading.name: value for reading in self._readings.sealed if _known(value := reading.at(row, seed))}
+        sealed = {reading.name: value for reading in self._readings.sealed if not isnan(value := reading.at(row, seed))}
         objective = self._readings.objective
         name = objective.labels.get(epochs, objective.name)
         if name not in metrics:
             return Outcome(Failure(self._gap, cost), sealed)
         value = metrics[name]
-        return Outcome(Measurement(value, metrics, cost, objective.curve(row, seed, work.start, epochs)), sealed)
+        return Outcome(Measurement(value, metrics, cost, objective.curve(row, seed, work.start, epochs, value)), sealed)
 
     def _metrics(self, row: int, seed: int, epochs: int) -> dict[str, float]:
         """Return the open metrics of a cell by their names after so many epochs."""
         readings = self._readings.open
         if epochs == self.fidelities[-1]:
-            return {reading.name: value for reading in readings if _known(value := reading.at(row, seed))}
+            return {reading.name: value for reading in readings if not isnan(value := reading.at(row, seed))}
         return {
             reading.labels.get(epochs, reading.name): value
             for reading in readings
-            if _known(value := reading.within(row, seed, epochs) if reading.labels else reading.at(row, seed))
+            if not isnan(value := reading.within(row, seed, epochs) if reading.labels else reading.at(row, seed))
         }
 
     @property
@@ -125,7 +126,7 @@ class TableBenchmark:
         row = self.table.rows.get(arch)
         if row is None:
             return {}
-        return {reading.name: value for reading in self._readings.sealed if _known(value := reading.at(row, seed))}
+        return {reading.name: value for reading in self._readings.sealed if not isnan(value := reading.at(row, seed))}
 
     def manifest(self) -> dict[str, Json]:
         """Return what a record says of the table; its content hash is the benchmark's fingerprint."""
@@ -186,7 +187,3 @@ def _mean_cost(costs: Sequence[Cost]) -> Cost:
         fmean(seconds) if len(seconds) == len(costs) else None,
         fmean(work) if len(work) == len(costs) else None,
     )
-
-
-def _known(value: float) -> bool:
-    return value == value  # noqa: PLR0124 - only NaN, a gap, differs from itself

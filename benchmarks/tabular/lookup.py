@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isnan
 
 import numpy as np
 
@@ -64,13 +65,16 @@ class Reading:
         trace = self._trace(row, seed)
         return _NAN if stop is None or trace is None else float(trace[stop])
 
-    def curve(self, row: int, seed: int, start: int, epochs: int) -> tuple[float, ...]:
-        """Return the values after each epoch from `start` (not included) to `epochs`; empty where one is missing."""
+    def curve(self, row: int, seed: int, start: int, epochs: int, end: float) -> tuple[float, ...]:
+        """Return the values after each epoch from `start` (not included) to `epochs`, where every one was recorded.
+
+        The last is `end`, the value itself: curves may be stored with fewer digits.
+        """
         trace = self._trace(row, seed)
         if trace is None or self.stops.get(epochs) != epochs - 1:
             return ()
-        values = trace[start:epochs].tolist()
-        return tuple(values) if all(value == value for value in values) else ()  # noqa: PLR0124 - NaN differs from itself
+        values = trace[start : epochs - 1].tolist()
+        return () if any(map(isnan, values)) else (*values, end)
 
     def _trace(self, row: int, seed: int) -> Floats | None:
         if self.curves is None or self.means:

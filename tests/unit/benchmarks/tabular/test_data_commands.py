@@ -62,7 +62,7 @@ def test_verify_finds_a_flipped_byte_and_import_repairs_it(small_place: Place) -
     (finding,) = [finding for finding in verify("nb201", small_place) if finding.path == folder]
     assert not finding.ok
     assert str(victim) in finding.message
-    with pytest.raises(DataCorrupt, match="python -m harness data import nb201-v1.1"):
+    with pytest.raises(DataCorrupt, match=r"python -m harness data import nb201-v1\.1"):
         NB201Table(NB201Table.Config(), small_place, QUERY)
     assert import_table("nb201", small_place) == folder
     NB201Table(NB201Table.Config(), small_place, QUERY)

@@ -55,7 +55,7 @@ def test_a_whole_name_means_itself(text: str) -> None:
     ],
 )
 def test_an_incomplete_name_is_refused_with_everything_it_could_mean(text: str, meant: list[str]) -> None:
-    with pytest.raises(UsageError, match="^final.metrics: ") as refusal:
+    with pytest.raises(UsageError, match=r"^final\.metrics: ") as refusal:
         resolve(text, KNOWN, "final.metrics")
     listed = str(refusal.value).partition("could mean: ")[2].partition("; write one")[0]
     assert listed.split("; ") == meant

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.tabular.catalogue import NATS_META
 from benchmarks.tabular.nb201_official import import_nats, import_pth
+from benchmarks.tabular.nb201_parquet import import_parquet
 from benchmarks.tabular.pickles import read_pickle
 from benchmarks.tabular.series import Content, Series
 from harness.core.errors import DataCorrupt
@@ -58,8 +59,7 @@ def pth(whole: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def interface(whole: dict[str, Any]) -> Any:
-    api = pytest.importorskip("nas_201_api").NASBench201API(whole, verbose=False)
-    return api
+    return pytest.importorskip("nas_201_api").NASBench201API(whole, verbose=False)
 
 
 @pytest.fixture(scope="module", params=["nats", "pth"])
@@ -148,8 +148,6 @@ def test_sizes_equal_the_official_interface(content: Content, interface: Any) ->
 
 def test_agrees_with_the_extract(content: Content, data_dir: Path) -> None:
     """Cells 0, 11 and 284 of the parquet files are these records, written with six decimals or more."""
-    from benchmarks.tabular.nb201_parquet import import_parquet
-
     extract = by_name(import_parquet("nats-tss", data_dir / "nb201"))
     shared = [name for name, series in by_name(content).items() if name in extract and series.name.epochs]
     assert len(shared) == 7

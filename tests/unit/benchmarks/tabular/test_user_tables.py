@@ -134,28 +134,52 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     "upper case": (put("dataset", value="Toys"), "dataset", "given: 'Toys'"),
     "unknown policy": (put("metrics", 0, "policy", value="best"), "metrics[0].policy", "'mean-of-trials' or 'trial'"),
     "no policy": (drop("metrics", 0, "policy"), "metrics[0].policy", "together with epochs"),
-    "trials without policy": (put("metrics", 1, "policy", value="mean-of-trials"), "metrics[1].trials", "policy: trial"),
+    "trials without policy": (
+        put("metrics", 1, "policy", value="mean-of-trials"),
+        "metrics[1].trials",
+        "policy: trial",
+    ),
     "policy without trials": (drop("metrics", 1, "trials"), "metrics[1].trials", "needs `trials`"),
     "no column": (drop("metrics", 2, "column"), "metrics[2].column", "missing"),
-    "absent column": (put("metrics", 2, "column", value="tests"), "metrics[2].column", "no column 'tests' (did you mean 'test'?)"),
-    "absent cost column": (put("costs", 0, "seconds_per_epoch", value="tim"), "costs[0].seconds_per_epoch", "did you mean 'time'?"),
+    "absent column": (
+        put("metrics", 2, "column", value="tests"),
+        "metrics[2].column",
+        "no column 'tests' (did you mean 'test'?)",
+    ),
+    "absent cost column": (
+        put("costs", 0, "seconds_per_epoch", value="tim"),
+        "costs[0].seconds_per_epoch",
+        "did you mean 'time'?",
+    ),
     "absent arch column": (put("arch", value="nets"), "arch", "did you mean 'net'?"),
     "text column": (put("metrics", 2, "column", value="net"), "metrics[2].column", "holds string, not numbers"),
-    "absent curve column": (put("metrics", 0, "curve", "columns", value="v_{epoch}"), "metrics[0].curve.columns", "no column 'v_9'"),
-    "pattern without epoch": (put("metrics", 0, "curve", "columns", value="valid_9"), "metrics[0].curve.columns", "lacks {epoch}"),
+    "absent curve column": (
+        put("metrics", 0, "curve", "columns", value="v_{epoch}"),
+        "metrics[0].curve.columns",
+        "no column 'v_9'",
+    ),
+    "pattern without epoch": (
+        put("metrics", 0, "curve", "columns", value="valid_9"),
+        "metrics[0].curve.columns",
+        "lacks {epoch}",
+    ),
     "two homes of a curve": (put("metrics", 0, "curve", "file", value="x.csv"), "metrics[0].curve", "give either"),
     "curve of a cost": (put("metrics", 3, "curve", value={"columns": "a{epoch}"}), "metrics[3].curve", "no curve"),
     "beyond the schedule": (put("fidelities", value=[1, 3, 9, 12]), "metrics[0].curve", "lies beyond the schedule"),
     "falling fidelities": (put("fidelities", value=[3, 1, 9]), "fidelities", "must rise"),
     "no data set": (drop("dataset"), "metrics[0].dataset", "every metric needs one"),
     "twice": (lambda m: m["metrics"].append(dict(m["metrics"][2])), "metrics[4]", "described twice"),
-    "all sealed": (lambda m: [metric.update(sealed=True) for metric in m["metrics"]], "metrics", "nothing to search for"),
+    "all sealed": (
+        lambda m: [metric.update(sealed=True) for metric in m["metrics"]],
+        "metrics",
+        "nothing to search for",
+    ),
     "no metrics": (put("metrics", value=[]), "metrics", "at least 1 item"),
     "negative cost": (put("costs", 0, "seconds_per_epoch", value=-1.0), "costs[0].seconds_per_epoch", "given: -1.0"),
     "unknown kind of space": (put("space", "kind", value="chioces"), "space", "did you mean 'choices'?"),
     "wrong space": (put("space", "length", value=4), "space", "5 choices where the space declares 4 positions"),
     "unknown space key": (put("space", "sepparator", value=","), "space", "did you mean 'separator'?"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -225,10 +249,6 @@ def test_a_manifest_that_is_no_text_is_one_line(tmp_path: Path) -> None:
         import_user(path)
 
 
-def rows(change: Callable[[list[dict[str, Any]]], Any]) -> Callable[[list[dict[str, Any]]], None]:
-    return lambda given: change(given)
-
-
 DAMAGE: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], type[HarnessError], str]] = {
     "architecture twice": (lambda r: r.append(dict(r[0])), DataCorrupt, "'000' stands in rows 1 and 51"),
     "no rows": (lambda r: r.__setitem__(slice(1, None), []) or r[0].update(net=""), ProtocolError, "is empty in row 1"),
@@ -243,7 +263,7 @@ DAMAGE: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], type[HarnessError
 def test_damaged_rows_are_named(tmp_path: Path, write_table_files: Write, damage: str) -> None:
     change, kind, message = DAMAGE[damage]
     with pytest.raises(kind) as refusal:
-        import_user(write_table_files(tmp_path, "ids", change_rows=rows(change)))
+        import_user(write_table_files(tmp_path, "ids", change_rows=change))
     assert message in str(refusal.value)
 
 
