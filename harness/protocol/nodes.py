@@ -192,8 +192,8 @@ class _Reader:
                 raise _Unreadable(
                     f"{dotted(keys)}: a key must be a word, not a list, a mapping or an alias", _line(event)
                 )
-            key, line = event.value, _line(event)
-            self._check_text(key, line, keys)
+            line = _line(event)
+            key = self._printable(event.value, line, keys)
             value = self.node(next(self.events), (*keys, key))
             if key in entries:
                 first = entries[key].line
@@ -203,13 +203,14 @@ class _Reader:
         return entries
 
     def _scalar(self, event: Any, keys: Keys) -> Scalar:
-        text = _joined(event.value)
-        self._check_text(text, _line(event), keys)
+        text = self._printable(_joined(event.value), _line(event), keys)
         return text if event.style is not None else _resolve(text)
 
-    def _check_text(self, text: str, line: int, keys: Keys) -> None:
+    def _printable(self, text: str, line: int, keys: Keys) -> str:
+        """Return a text that can go on through all checks; what had to be taken out of it is a mistake."""
         if found := _UNPRINTABLE.search(text):
             self._mistake(line, keys, f"holds the unprintable character {found[0]!r}; take it out")
+        return _UNPRINTABLE.sub("\ufffd", text)
 
     def _mistake(self, line: int, keys: Keys, message: str) -> None:
         self.mistakes.append(Mistake(self.file, line, dotted(keys), message))

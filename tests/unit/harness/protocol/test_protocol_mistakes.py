@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import pytest
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from harness.core.errors import Mistake
+from harness.protocol.wording import explain
 
 Find = Callable[..., tuple[Mistake, ...]]
 
@@ -105,6 +108,27 @@ def change(text: str, old: str, new: str) -> str:
         ("replicates: 2", "replicates: 2\n    seeds: {list: [1, 1]}", (14, "tracks[0].seeds.list"), "repeats a seed"),
         ("search: 12,", "search: 12, rungs: [4, 2],", (7, "tracks[0].fidelity.rungs"), "needs rising epochs"),
         ("search: 12,", "search: 12, rungs: [4, 13],", (7, "tracks[0].fidelity.rungs"), "up to fidelity.search (12)"),
+        (
+            "  - method: evolution\n",
+            "  - {method: random, vary: {a: [1]}, tracks: [two]}\n  - method: evolution\n",
+            (20, "ablations[0].tracks[0]"),
+            "no track 'two'",
+        ),
+        (
+            "  - method: evolution\n",
+            "  - {method: evolution, vary: {kill: [worst]}}\n  - method: evolution\n",
+            (22, "ablations[1].vary.kill"),
+            "in an earlier ablation",
+        ),
+        (
+            "    options:\n      population: 5\n",
+            "    tracks: [two]\n",
+            (17, "methods[1].tracks[0]"),
+            "no track 'two'",
+        ),
+        # text that no terminal, no report and no JSON file should hold
+        ("protocol: small", 'protocol: small\ntitle: "\\ud800"', (2, "title"), "unprintable character"),
+        ("population: 5", 'kill: "\\udfff"', (18, "methods[1].options.kill"), "unprintable character"),
         # the study
         ("  - name: random\n", "  - {name: random, proposed: true}\n", (15, "methods[0].proposed"), "study.proposes"),
         ("ablations:", "study: {proposes_new_method: true}\nablations:", (19, "study.proposes_new_method"), "no row"),
@@ -138,6 +162,44 @@ def test_a_mistake_is_found_at_its_line_and_key(
     assert any(words in one.message for one in at), [one.message for one in at]
     assert {one.file for one in found} == {"p.yaml"}
     assert all("\n" not in str(one) for one in found)
+
+
+def test_an_ablation_runs_where_its_row_runs(valid: str, mistakes: Find) -> None:
+    first = valid[valid.index("  - id: one") : valid.index("methods:")]
+    text = change(valid, "methods:", f"{first.replace('id: one', 'id: two')}methods:")
+    text = change(text, "  - name: evolution\n", "  - name: evolution\n    tracks: [one]\n")
+    (only,) = mistakes(change(text, "  - method: evolution\n", "  - method: evolution\n    tracks: [one, two]\n"))
+    assert only.key == "ablations[0].tracks[1]"
+    assert "'evolution' does not run on 'two'" in only.message
+
+
+def test_half_a_character_is_one_mistake_and_hides_no_other(valid: str, mistakes: Find) -> None:
+    text = change(valid, "replicates: 2", "replicates: 0")
+    found = mistakes(change(text, "protocol: small", 'protocol: small\ntitle: "\\ud800"'))
+    assert [(one.line, one.key) for one in found] == [(2, "title"), (14, "tracks[0].replicates")]
+
+
+def test_an_entry_without_a_name_is_told_so_once(valid: str, mistakes: Find) -> None:
+    (only,) = mistakes(change(valid, "{name: table, options: {table: t}}", "{options: {table: t}}"))
+    assert (only.line, only.key) == (5, "tracks[0].benchmark.name")
+
+
+def test_a_rule_of_the_schema_that_no_check_mirrors_is_said_all_the_same() -> None:
+    class Odd(BaseModel):
+        number: Annotated[int, Field(multiple_of=2)]
+        text: str
+
+        @field_validator("text")
+        @classmethod
+        def _never(cls, value: str) -> str:
+            raise ValueError(f"{value} will not do")
+
+    with pytest.raises(ValidationError) as caught:
+        Odd(number=3, text="this")
+    assert [explain(error) for error in caught.value.errors()] == [
+        "input should be a multiple of 2, got 3",
+        "this will not do",
+    ]
 
 
 def test_all_mistakes_are_found_at_once_in_the_order_of_the_file(valid: str, mistakes: Find) -> None:
