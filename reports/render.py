@@ -26,6 +26,7 @@ def render(document: Document) -> dict[str, bytes]:
     for figure in _figures(document):
         files[f"{figure.name}.svg"] = svg(figure)
         files[f"{figure.name}.csv"] = figure_csv(figure).encode()
+    files |= {name: text.encode() for name, text in document.attachments.items()}
     hashes = {name: sha256(content).hexdigest() for name, content in sorted(files.items())}
     index = {"schema": SCHEMA, "document": document.name, "files": hashes}
     return files | {INDEX: f"{canonical_json(index)}\n".encode()}

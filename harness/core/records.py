@@ -44,6 +44,7 @@ class RunRecord:
         journal: SHA-256 of the journal file, empty where there is none.
         final: sealed metrics of each architecture that was ever recommended, under the final recipe.
         seconds: real seconds by phase ('ask', 'evaluate', 'tell'), informative, not part of byte equality.
+        manifest: what was recorded of the run before its first trial: protocol hash, environment, seeds.
     """
 
     spec: RunSpec
@@ -53,6 +54,12 @@ class RunRecord:
     journal: str
     final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    manifest: Mapping[str, Json] = field(default_factory=dict)
+
+
+def run_folder(spec: RunSpec) -> str:
+    """Return where a run stands within the folder of its study, with slashes."""
+    return f"runs/{spec.track}/{spec.method}/{spec.variant}/r{spec.replicate:04d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ class StudyRecord:
         segments: one entry per start or resume: environment id, started (UTC), drift (differing fields).
         tracks: by track id.
         runs: opens a fresh iterator over the runs in plan order; runs not on disk are 'missing'.
+        files: the files of the study's folder by their path in it, read when asked for, so that a report can name
+            a file with its hash.
     """
 
     protocol: Mapping[str, Json]
@@ -93,6 +102,7 @@ class StudyRecord:
     segments: tuple[Mapping[str, Json], ...]
     tracks: Mapping[str, TrackRecord]
     runs: Callable[[], Iterator[RunRecord]]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +163,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report as plain data; renderers turn it into Markdown, CSV and SVG."""
+    """A report as plain data; renderers turn it into Markdown, CSV and SVG.
+
+    Attributes:
+        attachments: texts that are written beside the report as they are, by file name.
+    """
 
     name: str
     title: str
     sections: tuple[Section, ...]
+    attachments: Mapping[str, str] = field(default_factory=dict)
