@@ -13,6 +13,7 @@ from rich.console import Console
 
 from harness import checkup
 from harness.campaign import Settings, conduct, survey
+from harness.cli import audit
 from harness.cli.data import data
 from harness.cli.parser import Command, place_of, workers_of
 from harness.cli.progress import Display
@@ -182,6 +183,7 @@ COMMANDS: dict[str, Command] = {
     "status": _status,
     "check": _check,
     "report": _report,
+    **audit.COMMANDS,
     "list": _list,
     "data": data,
     "schema": _schema,

@@ -10,6 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from harness import hardware
+from harness.cli import audit_options
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "status": "say what of a study is done",
     "check": "validate a protocol; show the plan, what is missing, and what it will take on this machine",
     "report": "make the report of a study again from its records",
+    **audit_options.HELP,
     "list": "the methods, benchmarks and protocols, one line each",
     "data": "where tables and data sets are; import one; verify one",
     "schema": "print the JSON Schema of protocols, for editors",
@@ -26,7 +28,8 @@ COMMANDS = {
 
 EPILOG = """exit codes: 0 done; 1 an error with its next step; 2 wrong command line; 3 mistakes in a protocol; 4 data
 missing or damaged; 5 the run folder cannot be used; 6 a run took another course on resume; 7 work that a benchmark does
-not offer; 8 workers died; 9 a method or benchmark broke the rules; 70 a fault in the harness; 130 stopped by Ctrl-C"""
+not offer; 8 workers died; 9 a method or benchmark broke the rules; 10 a record breaks its rules or came out differently
+on replay; 70 a fault in the harness; 130 stopped by Ctrl-C"""
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -42,7 +45,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     entries = top.add_subparsers(metavar="COMMAND", required=True)
     common, machine = _common(), _machine()
     for name, help_ in COMMANDS.items():
-        parents = [common, machine] if name in ("run", "resume", "check", "data") else [common]
+        parents = [common, machine] if name in {"run", "resume", "check", "data", *audit_options.MACHINE} else [common]
         entry = entries.add_parser(name, parents=parents, help=help_, description=help_)
         entry.set_defaults(command=commands[name])
         _ADD.get(name, _nothing)(entry)
@@ -86,6 +89,7 @@ _ADD = {
     "status": _folder,
     "report": _report,
     "check": _protocol,
+    **audit_options.ADD,
     "list": _kind,
     "data": _data,
 }

@@ -11,7 +11,7 @@ from harness.verify.archive import check_archive, is_archive, opened
 from harness.verify.leftovers import Census, check_files, check_reports, folder_of
 from harness.verify.metrics import Names, check_metrics
 from harness.verify.reading import Source, read_run
-from harness.verify.rules import Verdict
+from harness.verify.rules import OF_FOLDERS, RULES, Verdict
 from harness.verify.runs import check_run
 from harness.verify.study import Frame, check_study
 
@@ -26,7 +26,7 @@ def verify(path: Path) -> Verdict:
         with opened(path) as (root, study):
             archive = check_archive(root, study)
             verdict = verify_folder(study)
-            return Verdict((*archive, *verdict.findings), verdict.runs, verdict.trials)
+            return Verdict((*archive, *verdict.findings), verdict.runs, verdict.trials, tuple(RULES))
     return verify_folder(path)
 
 
@@ -45,7 +45,7 @@ def verify_folder(folder: Path) -> Verdict:
     frame = check_study(source)
     runs, trials = (0, 0) if frame.protocol is None else _check_runs(source, frame)
     check_reports(source)
-    return Verdict(tuple(source.findings), runs, trials)
+    return Verdict(tuple(source.findings), runs, trials, OF_FOLDERS)
 
 
 def _check_runs(source: Source, frame: Frame) -> tuple[int, int]:

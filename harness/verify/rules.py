@@ -58,6 +58,9 @@ RULES = {
 }
 """Id -> one sentence that is true of every sound record."""
 
+OF_FOLDERS = tuple(rule for rule in RULES if not rule.startswith("archive-"))
+"""The rules that a run folder is held against; an archive is held against all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -96,11 +99,13 @@ class Verdict:
         findings: in the order of reading.
         runs: runs that were read.
         trials: trials that were read.
+        rules: ids of the rules that were checked.
     """
 
     findings: tuple[Finding, ...]
     runs: int
     trials: int
+    rules: tuple[str, ...]
 
     @property
     def violated(self) -> tuple[str, ...]:
@@ -114,7 +119,7 @@ class Verdict:
             "schema": 1,
             "runs": self.runs,
             "trials": self.trials,
-            "rules": RULES,
+            "rules": {rule: RULES[rule] for rule in self.rules},
             "violated": list(self.violated),
             "findings": [asdict(finding) for finding in self.findings],
         }
