@@ -1,0 +1,58 @@
+"""Every registered benchmark keeps the contract; one that is registered without an opening here fails."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.interfaces import Place, Query
+from harness.core.registry import load, registry
+from harness.testing import BenchmarkContract, Opening
+
+GUIDE = Path(__file__).parents[2] / "docs" / "data.md"
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "nb201": {"table": "nb201-v1.1", "dataset": "cifar10"},
+    "nb201-training": {"channels": 2, "train_images": 128, "valid_images": 100},
+    "table": {"manifest": "table.yaml"},
+}
+QUERIES = {
+    "nb201": Query(
+        "cifar10/valid@12ep(25k) mean-of-trials",
+        ("cifar10/parameters",),
+        ("cifar10/test@200ep(50k) mean-of-trials",),
+        12,
+        200,
+    ),
+    "nb201-training": Query(
+        "digits/valid@3ep(128) trial", ("digits/parameters",), ("digits/test@3ep(128) trial",), 3, 3
+    ),
+    "table": Query("digits/valid@10ep(1.2k) mean-of-trials", (), ("digits/test@10ep(1.2k) mean-of-trials",), 10, 10),
+}
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the table and the manifest that the guide shows."""
+    folder = tmp_path_factory.mktemp("example")
+    for name, language in (("results.csv", "csv"), ("table.yaml", "yaml")):
+        blocks = re.findall(rf"`{re.escape(name)}`:\n\n```{language}\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+        assert len(blocks) == 1, f"the guide shows {name} {len(blocks)} times"
+        (folder / name).write_text(blocks[0])
+    return folder
+
+
+@pytest.mark.parametrize("name", registry("benchmarks"), scope="class")
+class TestRegistered(BenchmarkContract):
+    draws = 3
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def opening(cls, name: str, request: pytest.FixtureRequest, cache_dir: Path) -> Opening:
+        data = {"nb201": "data_dir", "table": "example"}.get(name)
+        place = Place(request.getfixturevalue(data) if data else None, cache_dir)
+        config = load("benchmarks", name).Config(**OPTIONS[name])
+        return Opening(registry("benchmarks")[name], config, place, QUERIES[name])
