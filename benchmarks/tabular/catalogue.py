@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.tabular import nb201_parquet
+from benchmarks.tabular.nb201_schema import ARCH_FILE, TRIAL_FILE
 from harness.core.errors import DataCorrupt
 
 Form = Literal["parquet", "official"]
+FORMS: tuple[Form, ...] = ("parquet", "official")
 """How the data lie on disk: as the two parquet files of an extract, or as the authors released them."""
 
 
@@ -33,6 +34,7 @@ class Source:
         folders: where it is looked for, below the data folder.
         home: where it officially comes from.
         licence: its terms.
+        records: bytes of the files that are not listed one by one.
     """
 
     form: Form
@@ -40,6 +42,7 @@ class Source:
     folders: tuple[str, ...]
     home: str
     licence: str
+    records: int = 0
 
     def found(self, data: Path | None) -> Path | None:
         """Return the first folder that holds all files of this source, or None."""
@@ -48,7 +51,7 @@ class Source:
 
     def size(self) -> str:
         """Return the size of all files, for people."""
-        total = float(sum(file.size for file in self.files))
+        total = float(self.records + sum(file.size for file in self.files))
         for unit in ("bytes", "kB", "MB"):
             if total < 1000:  # noqa: PLR2004 - the step between SI units
                 return f"{total:.3g} {unit}"
@@ -60,19 +63,19 @@ _PARQUET = Source(
     form="parquet",
     files=(
         File(
-            nb201_parquet.ARCH_FILE,
+            ARCH_FILE,
             3_591_187,
             "60860c55454aae163d3cb88ce97fdf35d72ece8e7c6e05f3f105a54423b2d350",
         ),
         File(
-            nb201_parquet.TRIAL_FILE,
+            TRIAL_FILE,
             751_691,
             "f767eb26e48622b238a77dcf18454ffdebe8101ad7b4d6e0224ab902f4c7c0ee",
         ),
     ),
     folders=("nb201", "."),
     home="an extract of the official releases below and of HW-NAS-Bench; docs/data.md lists its columns",
-    licence="MIT (NAS-Bench-201, NATS-Bench, HW-NAS-Bench)",
+    licence="MIT (NAS-Bench-201, NATS-Bench)",
 )
 _PTH = Source(
     form="official",
@@ -89,6 +92,7 @@ _NATS = Source(
     folders=(f"nb201/{_NATS_FOLDER}", _NATS_FOLDER),
     home="https://github.com/D-X-Y/NATS-Bench (NATS-tss-v1_0-3ffb9-simple.tar, 15,626 files)",
     licence="MIT",
+    records=1_310_000_000,
 )
 _NATS_RECORDS = Source(
     form="official",

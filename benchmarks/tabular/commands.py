@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.tabular.catalogue import KNOWN, File, Source
-from benchmarks.tabular.imports import IMPORTED, current, import_known, known, remedy
-from benchmarks.tabular.nb201_parquet import sha256_of
+from benchmarks.tabular.files import sha256_of
+from benchmarks.tabular.imports import IMPORTED, current, import_known, known, remedy, sources_of
 from benchmarks.tabular.store import open_table
 from harness.core.errors import DataError
 from harness.core.interfaces import Place
@@ -71,7 +71,7 @@ def import_table(name: str, place: Place) -> Path:
     """Import a table, whatever was imported before, and return its folder.
 
     Args:
-        name: a table of the catalogue, or the path of a table manifest (a YAML file).
+        name: a table of the catalogue (`nb201`; `nb201:official` for one form of it), or the path of a manifest (YAML).
         place: where data and caches are.
 
     Raises:
@@ -97,14 +97,14 @@ def verify(name: str, place: Place) -> list[Finding]:
 
         path = located(Path(name), place)
         return [_imported(folder_of(path, place), user_remedy(path))]
-    table = known(name)
+    table, form = known(name)
     findings: list[Finding] = []
-    for source in KNOWN[table]:
+    for source in sources_of(table, form):
         findings += _files(source, place)
         folder = current(table, source.form, place)
-        findings += [] if folder is None else [_imported(folder, remedy(table, place))]
+        findings += [] if folder is None else [_imported(folder, remedy(table, source.form, place))]
     return findings or [
-        Finding(place.cache / IMPORTED, ok=False, message=f"not here; import it: {remedy(table, place)}")
+        Finding(place.cache / IMPORTED, ok=False, message=f"not here; import it: {remedy(table, form, place)}")
     ]
 
 

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.tabular.catalogue import ALIASES, KNOWN, Form, Source, refuse_damaged
-from benchmarks.tabular.nb201_parquet import import_parquet, sha256_of
+from benchmarks.tabular.catalogue import ALIASES, FORMS, KNOWN, Form, Source, refuse_damaged
+from benchmarks.tabular.files import sha256_of
 from benchmarks.tabular.series import Content
 from benchmarks.tabular.store import Table, open_table, write_table, writing
 from harness.core.canonical import content_hash
@@ -17,7 +17,6 @@ from harness.core.interfaces import Place
 
 IMPORTERS = "1"
 """Raised when an importer changes what it writes, so that tables of an older one are imported anew."""
-
 
 IMPORTED = "tables"
 """The folder of imported tables in the cache."""
@@ -34,10 +33,11 @@ def current(table: str, form: str, place: Place) -> Path | None:
     return tables_folder(place) / pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else None
 
 
-def remedy(table: str, place: Place) -> str:
+def remedy(table: str, form: Form | None, place: Place) -> str:
     """Return the command that imports a table."""
     data = "DIR" if place.data is None else str(place.data)
-    return f"python -m harness data import {table} --data-dir {data}"
+    name = f"{table}:{form}" if form == "official" else table
+    return f"python -m harness data import {name} --data-dir {data}"
 
 
 def open_known(table: str, form: Form | None, place: Place) -> Table:
@@ -53,7 +53,7 @@ def open_known(table: str, form: Form | None, place: Place) -> Table:
         DataCorrupt: a file, or the imported table, is damaged.
         OutputUnwritable: the cache cannot be written to.
     """
-    sources = [source for source in KNOWN[table] if form in (None, source.form)]
+    sources = sources_of(table, form)
     for source in sources:
         folder = source.found(place.data)
         if folder is not None:
@@ -61,15 +61,20 @@ def open_known(table: str, form: Form | None, place: Place) -> Table:
     for source in sources:
         imported = current(table, source.form, place)
         if imported is not None:
-            return open_table(imported, remedy(table, place))
-    raise DataMissing(_missing(table, sources, place))
+            return open_table(imported, remedy(table, source.form, place))
+    raise DataMissing(_missing(table, form, place))
+
+
+def sources_of(table: str, form: Form | None) -> list[Source]:
+    """Return the sources of a table in one form, or in every form."""
+    return [source for source in KNOWN[table] if form in (None, source.form)]
 
 
 def _opened(table: str, source: Source, data: Path, place: Place) -> Table:
     folder = _target(table, source, data, place)
     if not folder.is_dir():
         _import(table, source, data, place, replace=False)
-    return open_table(folder, remedy(table, place))
+    return open_table(folder, remedy(table, source.form, place))
 
 
 def _target(table: str, source: Source, data: Path, place: Place) -> Path:
@@ -86,34 +91,38 @@ def _import(table: str, source: Source, data: Path, place: Place, *, replace: bo
 
 def import_known(name: str, place: Place) -> Path:
     """Import a table of the catalogue anew, from the first of its sources that is there; return its folder."""
-    table = known(name)
-    for source in KNOWN[table]:
+    table, form = known(name)
+    for source in sources_of(table, form):
         folder = source.found(place.data)
         if folder is not None:
             return _import(table, source, folder, place, replace=True)
-    raise DataMissing(_missing(table, KNOWN[table], place))
+    raise DataMissing(_missing(table, form, place))
 
 
-def known(name: str) -> str:
-    """Return the catalogue's name of a table.
+def known(name: str) -> tuple[str, Form | None]:
+    """Return the catalogue's name of a table, and the form that `name:form` asks for.
 
     Raises:
-        UsageError: there is no such table.
+        UsageError: there is no such table, or not in this form.
     """
-    table = ALIASES.get(name, name)
-    if table not in KNOWN:
+    first, _, second = name.partition(":")
+    table = ALIASES.get(first, first)
+    form = next((form for form in FORMS if form == second), None)
+    if table not in KNOWN or (second and form is None):
         allowed = [*KNOWN, *ALIASES]
         raise UsageError(
             f"data: no table {name!r}{nearest(name, allowed)}; known: {', '.join(sorted(allowed))}, "
-            "or the path of a table manifest (a YAML file)"
+            f"each also as NAME:{' or NAME:'.join(FORMS)}, or the path of a table manifest (a YAML file)"
         )
-    return table
+    return table, form
 
 
 def _content(table: str, source: Source, folder: Path) -> Content:
+    # The importers load pyarrow or torch and many megabytes: only where they are needed.
     if source.form == "parquet":
+        from benchmarks.tabular.nb201_parquet import import_parquet  # noqa: PLC0415
+
         return import_parquet(table, folder)
-    # The official readers load torch and many megabytes: only where they are needed.
     from benchmarks.tabular.nb201_official import import_nats, import_pth  # noqa: PLC0415
 
     if source.files[0].name.endswith(".pth"):
@@ -148,12 +157,13 @@ def _point(pointer: Path, name: str) -> None:
         Path(draft).replace(pointer)
 
 
-def _missing(table: str, sources: list[Source] | tuple[Source, ...], place: Place) -> str:
+def _missing(table: str, form: Form | None, place: Place) -> str:
     where = "no data folder was named" if place.data is None else f"not in {place.data}"
+    sources = sources_of(table, form)
     offers = "; or ".join(
         f"{' and '.join(file.name for file in source.files)} ({source.size()}, {source.home})" for source in sources
     )
     return (
         f"the table {table!r} is not on this machine ({where}): it needs {offers}; put the files into DIR "
-        f"(or DIR/{sources[0].folders[0]}) and run: {remedy(table, place)}"
+        f"(or DIR/{sources[0].folders[0]}) and run: {remedy(table, form, place)}"
     )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.tabular import nb201_schema as official
-from benchmarks.tabular.nb201_parquet import sha256_of
+from benchmarks.tabular.files import sha256_of
 from benchmarks.tabular.nb201_records import Grid
 from benchmarks.tabular.pickles import read_pickle
 from benchmarks.tabular.series import Content

@@ -6,7 +6,6 @@ imported as trials; those that are missing or were derived stay NaN, and are cou
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.spaces.nb201 import NasBench201
 from benchmarks.tabular import nb201_schema as official
+from benchmarks.tabular.files import read_parquet, sha256_of
 from benchmarks.tabular.names import MetricName
+from benchmarks.tabular.nb201_schema import ARCH_FILE, TRIAL_FILE
 from benchmarks.tabular.series import (
     MULTIPLY_ADDS,
     SECONDS_PER_EPOCH,
@@ -33,7 +33,6 @@ from benchmarks.tabular.series import (
 from harness.core.canonical import Json
 from harness.core.errors import DataCorrupt, nearest
 
-ARCH_FILE, TRIAL_FILE = "arch.parquet", "seed_final200.parquet"
 SEEDS = (777, 888, 999)
 _EXACT = "exact"
 
@@ -104,21 +103,6 @@ class _Source:
         return values
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """Return a whole parquet file.
-
-    Raises:
-        DataCorrupt: it is truncated, damaged, or no parquet file.
-    """
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise DataCorrupt(
-            f"{path}: not a whole parquet file ({reason}); fetch it again, or import another copy"
-        ) from error
-
-
 def import_parquet(table: str, folder: Path) -> Content:
     """Return the content of a table from the two files in `folder`.
 
@@ -154,12 +138,6 @@ _NOTES = (
     "12-epoch accuracies are means of trials (CIFAR-10: seeds 111 and 777; CIFAR-100: seed 111), not single trials",
     "seconds of the 200-epoch schedule are derived: its epochs times the recorded seconds per epoch, plus one pass",
 )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_cells(path: Path, archs: list[str], index: NDArray[np.int64]) -> None:

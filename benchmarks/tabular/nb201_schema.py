@@ -14,6 +14,10 @@ SCHEDULES = {"12": 12, "200": 200}
 """The two schedules of the topology space: the key in the official files, and its epochs."""
 
 CELLS = 15_625
+
+ARCH_FILE, TRIAL_FILE = "arch.parquet", "seed_final200.parquet"
+"""The two files of the extract: one row a cell, and one row a trial."""
+
 SPACE = {"kind": "nb201"}
 
 SEALED_SPLITS = frozenset({"test", "valid+test"})

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 from numpy.typing import NDArray
 
-from benchmarks.tabular.nb201_parquet import read_parquet
+from benchmarks.tabular.files import read_parquet
 from harness.core.errors import DataCorrupt, DataMissing, nearest
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.spaces.declared import space_from
+from benchmarks.tabular.files import sha256_of
 from benchmarks.tabular.names import MetricName
-from benchmarks.tabular.nb201_parquet import sha256_of
 from benchmarks.tabular.positions import Location, Positioned
 from benchmarks.tabular.series import SECONDS_PER_EPOCH, SECONDS_PER_VALIDATION, Content, Floats, Series
 from benchmarks.tabular.user_columns import ColumnProblem, Columns

@@ -50,6 +50,14 @@ def test_an_unknown_table_is_refused_with_the_nearest(small_place: Place) -> Non
     for run in (import_table, verify):
         with pytest.raises(UsageError, match=r"did you mean 'nb201'"):
             run("nb210", small_place)
+        with pytest.raises(UsageError, match=r"NAME:parquet or NAME:official"):
+            run("nb201:csv", small_place)
+
+
+def test_one_form_can_be_imported(real_place: Place) -> None:
+    folder = import_table("nats-tss:official", real_place)
+    assert len(open_table(folder, "").archs) == 3
+    assert all(finding.ok for finding in verify("nats-tss:official", real_place))
 
 
 def test_verify_finds_a_flipped_byte_and_import_repairs_it(small_place: Place) -> None:

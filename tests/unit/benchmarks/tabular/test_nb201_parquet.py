@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.spaces.nb201 import NasBench201
-from benchmarks.tabular.nb201_parquet import ARCH_FILE, TRIAL_FILE, import_parquet
+from benchmarks.tabular.nb201_parquet import import_parquet
+from benchmarks.tabular.nb201_schema import ARCH_FILE, TRIAL_FILE
 from benchmarks.tabular.series import Content, Series
 from harness.core.errors import DataCorrupt
 
