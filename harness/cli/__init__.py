@@ -12,8 +12,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.commands import COMMANDS
-from harness.cli.parser import parser
 from harness.core.canonical import canonical_json
 from harness.core.errors import HarnessError, UsageError
 
@@ -23,12 +21,10 @@ FAULT = 70
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = parser(COMMANDS).parse_args(arguments)
-    _log(options.verbose)
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         _refuse_intruders()
-        return int(options.command(options))
+        return _carry_out(arguments)
     except HarnessError as error:
         errors.print(f"error: {error}", markup=False)
         return error.exit_code
@@ -43,6 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(f"fault in the harness: {error!r}; please report it with what follows", markup=False)
         errors.print(traceback.format_exc(), markup=False)
         return FAULT
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
+    # Imported late: an intruder is named before an import of it fails.
+    from harness.cli.commands import COMMANDS  # noqa: PLC0415
+    from harness.cli.parser import parser  # noqa: PLC0415
+
+    options = parser(COMMANDS).parse_args(arguments)
+    _log(options.verbose)
+    return int(options.command(options))
 
 
 def _log(verbose: int) -> None:
