@@ -125,7 +125,7 @@ class WideCell(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the last nodes; (n, k * c, h, w) in and out."""
-        result: Tensor = _CellPass.apply(self, images, *self.wides.parameters())  # type: ignore[no-untyped-call]
+        result: Tensor = _CellPass.apply(self, images, *self.wides.parameters())
         return result
 
     def walk(self) -> Iterator[tuple[Route, WideConv | None]]:
@@ -231,7 +231,8 @@ class WideReduction(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the shortcut plus the two convolutions; (n, k * c, h, w) to (n, 2 * k * c, h / 2, w / 2)."""
         shortcut: Tensor = self.shortcut(functional.avg_pool2d(images, 2, 2))
-        return shortcut + self.second(self.first(images.relu()).relu())
+        convolved: Tensor = self.second(self.first(images.relu()).relu())
+        return shortcut + convolved
 
 
 class Bundle(nn.Module):
@@ -319,11 +320,15 @@ def _cell_pieces(cell: WideCell, prefix: str) -> Iterator[Piece]:
             index += 1
 
 
-def _block_pieces(block: WideReduction, prefix: str, everyone: Sequence[int]) -> Iterator[Piece]:
+def _block_pieces(block: nn.Module, prefix: str, everyone: Sequence[int]) -> Iterator[Piece]:
     for name in ("first", "second"):
         owners = [(network, f"{prefix}.{name}.1", f"{prefix}.{name}.2") for network in everyone]
         yield from _pieces_of(block.get_submodule(name), f"{prefix}.{name}", owners)
-    yield from _split(block.shortcut, f"{prefix}.shortcut", [(network, f"{prefix}.shortcut.1") for network in everyone])
+    yield from _split(
+        block.get_submodule("shortcut"),
+        f"{prefix}.shortcut",
+        [(network, f"{prefix}.shortcut.1") for network in everyone],
+    )
 
 
 def _pieces_of(wide: nn.Module, prefix: str, owners: Sequence[tuple[int, str, str]]) -> Iterator[Piece]:

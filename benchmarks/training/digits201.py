@@ -36,13 +36,29 @@ from harness.core.errors import DriftRefused
 from harness.core.interfaces import Place
 from harness.core.seeds import SeedTree
 
-RECIPE = Recipe(epochs=9, channels=4, cells=1, batch_size=64, flip=False, crop_padding=1, cosine="step")
-SEEDS = (0, 1, 2)
-WIDTH = 32
-"""Networks of one bundle."""
 
-NOISE = 0.3
-"""Standard deviation of the noise on every pixel, as a share of the full range."""
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Everything that fixes a table of this family.
+
+    Attributes:
+        recipe: of every network.
+        noise: standard deviation of the fixed noise on every pixel, as a share of the full range.
+        seeds: of the networks of each class.
+        width: networks of one bundle.
+        cells: official indices of the trained cells, rising; empty for the representatives of all 6,466 classes.
+    """
+
+    recipe: Recipe
+    noise: float
+    seeds: tuple[int, ...] = (0, 1, 2)
+    width: int = 32
+    cells: tuple[int, ...] = ()
+
+
+DIGITS_201 = Definition(
+    Recipe(epochs=9, channels=4, cells=1, batch_size=64, flip=False, crop_padding=1, cosine="step"), noise=0.3
+)
 
 MEAN, STD = 88.0, 90.0
 _LEVELS = 16
@@ -52,30 +68,31 @@ Progress = Callable[[int, int], None]
 """Told how many bundles are done, and of how many."""
 
 
-def skeleton() -> Skeleton:
-    """Return the network around the cells of this table."""
-    return data.facts("digits").skeleton(RECIPE.channels, RECIPE.cells)
+def skeleton(recipe: Recipe) -> Skeleton:
+    """Return the network around the cells of a table."""
+    return data.facts("digits").skeleton(recipe.channels, recipe.cells)
 
 
-def noisy(images: Images, split: str) -> Images:
+def noisy(images: Images, split: str, noise: float) -> Images:
     """Return digits with fixed noise on every pixel, cut off at black and white: values 0 to 255."""
     generator = SeedTree.root("digits-201", 0).child("noise", split).generator()
     clean = images.pixels.astype(np.float64) * (_FULL // _LEVELS)
     # Noise of 24 bits from integers: the same for ever, whatever the library does for normal deviates.
     draws = generator.integers(0, 1 << 24, size=(12, *clean.shape)).sum(axis=0) / (1 << 24) - 6.0
-    pixels = np.clip(np.rint(clean + draws * (NOISE * _FULL)), 0, 255).astype(np.uint8)
+    pixels = np.clip(np.rint(clean + draws * (noise * _FULL)), 0, 255).astype(np.uint8)
     return Images(pixels, images.labels)
 
 
 @cache
-def course() -> Course:
+def course(definition: Definition) -> Course:
     """Return what all networks of the table have in common; the test images are watched under the name 'test'."""
     nowhere = Place(None, Path())  # scikit-learn brings the images
     clean = data.open_dataset("digits", nowhere)
     parts = {"train": clean.train, "valid": clean.valid, "test": data.test_images("digits", nowhere)}
-    splits = {name: _resident(noisy(images, name)) for name, images in parts.items()}
+    splits = {name: _resident(noisy(images, name, definition.noise)) for name, images in parts.items()}
     train = splits.pop("train")
-    return Course(RECIPE, skeleton(), train, splits, threads=1, identity="digits-201")
+    recipe = definition.recipe
+    return Course(recipe, skeleton(recipe), train, splits, threads=1, identity="digits-201")
 
 
 def _resident(images: Images) -> Resident:
@@ -105,15 +122,20 @@ def representatives() -> tuple[int, ...]:
     return tuple(sorted({space.index(space.representative(space.arch(index))) for index in range(SIZE)}))
 
 
+def trained_cells(definition: Definition) -> tuple[int, ...]:
+    """Return the official indices of the cells that a table trains, rising."""
+    return definition.cells or representatives()
+
+
 @cache
-def plan() -> tuple[Bundle, ...]:
+def plan(definition: Definition) -> tuple[Bundle, ...]:
     """Return all bundles, seed after seed; classes are shuffled so that every bundle is a random sample of them."""
-    cells = np.array(representatives())
+    cells = np.array(trained_cells(definition))
     bundles: list[Bundle] = []
-    for seed in SEEDS:
+    for seed in definition.seeds:
         order = _shuffled(len(cells), seed)
-        for first in range(0, len(cells), WIDTH):
-            chosen = tuple(int(cell) for cell in cells[order[first : first + WIDTH]])
+        for first in range(0, len(cells), definition.width):
+            chosen = tuple(int(cell) for cell in cells[order[first : first + definition.width]])
             bundles.append(Bundle(len(bundles), seed, chosen))
     return tuple(bundles)
 
@@ -140,13 +162,13 @@ class Result:
     seconds: float
 
 
-def train_bundle(bundle: Bundle) -> Result:
+def train_bundle(definition: Definition, bundle: Bundle) -> Result:
     """Train the networks of a bundle for the whole schedule, on one thread."""
-    space, common, start = NasBench201(), course(), time.thread_time()
-    jobs = [Job(space.arch(cell), bundle.seed, RECIPE.epochs) for cell in bundle.cells]
+    space, common, start = NasBench201(), course(definition), time.thread_time()
+    jobs = [Job(space.arch(cell), bundle.seed, definition.recipe.epochs) for cell in bundle.cells]
     with bitwise(1):
         training = Training(jobs, common)
-        for _ in range(RECIPE.epochs):
+        for _ in range(definition.recipe.epochs):
             training.advance()
     counts = {
         name: np.nan_to_num(np.stack(curve, 1) * (len(common.watch[name]) / 100), nan=-1.0).round().astype(np.int16)
@@ -156,7 +178,9 @@ def train_bundle(bundle: Bundle) -> Result:
     return Result(counts["valid"], counts["test"], loss, time.thread_time() - start)
 
 
-def build(folder: Path, *, workers: int = 2, progress: Progress | None = None) -> None:
+def build(
+    folder: Path, *, workers: int = 2, progress: Progress | None = None, definition: Definition = DIGITS_201
+) -> None:
     """Train every bundle that is not in `folder` yet, with `workers` processes of one thread each.
 
     Each bundle is a file, written in one move; a kill loses the bundles in work, and nothing else.
@@ -165,23 +189,23 @@ def build(folder: Path, *, workers: int = 2, progress: Progress | None = None) -
         DriftRefused: the folder was begun with another recipe, other versions or another processor.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder)
-    missing = [bundle for bundle in plan() if not path_of(folder, bundle).exists()]
-    done = len(plan()) - len(missing)
+    _claim(folder, definition)
+    missing = [bundle for bundle in plan(definition) if not path_of(folder, bundle).exists()]
+    done = len(plan(definition)) - len(missing)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_calm) as pool:
-        for future in as_completed([pool.submit(_build_one, folder, bundle) for bundle in missing]):
+        for future in as_completed([pool.submit(_build_one, folder, definition, bundle) for bundle in missing]):
             future.result()
             done += 1
             if progress is not None:
-                progress(done, len(plan()))
+                progress(done, len(plan(definition)))
 
 
 def _calm() -> None:
     torch.set_num_threads(1)
 
 
-def _build_one(folder: Path, bundle: Bundle) -> None:
-    result, path = train_bundle(bundle), path_of(folder, bundle)
+def _build_one(folder: Path, definition: Definition, bundle: Bundle) -> None:
+    result, path = train_bundle(definition, bundle), path_of(folder, bundle)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
         np.savez(file, valid=result.valid, test=result.test, loss=result.loss, seconds=result.seconds)
@@ -193,9 +217,9 @@ def path_of(folder: Path, bundle: Bundle) -> Path:
     return folder / f"bundle-{bundle.number:04d}.npz"
 
 
-def _claim(folder: Path) -> None:
+def _claim(folder: Path, definition: Definition) -> None:
     """Write down under which circumstances a folder is filled, or compare with what is written there."""
-    path, now = folder / "circumstances.json", circumstances()
+    path, now = folder / "circumstances.json", circumstances(definition)
     if not path.exists():
         path.write_text(canonical_json(now), encoding="utf-8")
         return
@@ -206,15 +230,15 @@ def _claim(folder: Path) -> None:
         )
 
 
-def circumstances() -> dict[str, Json]:
+def circumstances(definition: Definition) -> dict[str, Json]:
     """Return everything that the bits of the table depend on."""
-    common = course()
+    common = course(definition)
     splits = {"train": common.train, **common.watch}
     return {
-        "recipe": RECIPE.describe(),
-        "noise": NOISE,
+        "recipe": definition.recipe.describe(),
+        "noise": definition.noise,
         "data": {name: hashlib.sha256(split.pixels.numpy().tobytes()).hexdigest() for name, split in splits.items()},
-        "plan": content_hash([[bundle.seed, *bundle.cells] for bundle in plan()]),
+        "plan": content_hash([[bundle.seed, *bundle.cells] for bundle in plan(definition)]),
         "machine": machine(),
     }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.spaces.nb201 import OPERATIONS, NasBench201, parse
 from benchmarks.training.digits201 import (
-    RECIPE,
-    SEEDS,
-    WIDTH,
+    DIGITS_201,
     Bundle,
+    Definition,
     Progress,
     Result,
     circumstances,
@@ -25,8 +26,8 @@ from benchmarks.training.digits201 import (
     machine,
     path_of,
     plan,
-    representatives,
     train_bundle,
+    trained_cells,
 )
 from harness.core.canonical import Json, canonical_json
 from harness.core.errors import DataCorrupt, DataMissing, UsageError
@@ -82,31 +83,37 @@ class Verification:
         return self.differing == 0 if self.mode == "bitwise" else self.mean_difference <= TOLERANCE
 
 
-def pack(folder: Path, target: Path) -> Path:
+def pack(folder: Path, target: Path, *, definition: Definition = DIGITS_201) -> Path:
     """Write the table of a finished build, compressed, in one move.
 
     Raises:
         DataMissing: bundles of the plan are not in `folder`.
     """
-    missing = [bundle.number for bundle in plan() if not path_of(folder, bundle).exists()]
+    missing = [bundle.number for bundle in plan(definition) if not path_of(folder, bundle).exists()]
     if missing:
-        raise DataMissing(f"{folder}: {len(missing)} of {len(plan())} bundles are not built yet; run the build again")
-    results = [_load_result(folder, bundle) for bundle in plan()]
+        raise DataMissing(
+            f"{folder}: {len(missing)} of {len(plan(definition))} bundles are not built yet; run the build again"
+        )
+    results = [_load_result(folder, bundle) for bundle in plan(definition)]
     facts = json.loads((folder / "circumstances.json").read_text(encoding="utf-8"))
-    facts |= {"schema": SCHEMA, "images": {name: len(split) for name, split in course().watch.items()}}
-    facts["seconds"] = cost_model(plan(), [result.seconds for result in results])
-    arrays = {name: _spread([getattr(result, name) for result in results]) for name in ("valid", "test", "loss")}
-    _write(target, facts, arrays)
+    facts |= {"schema": SCHEMA, "images": {name: len(split) for name, split in course(definition).watch.items()}}
+    facts["seconds"] = cost_model(plan(definition), [result.seconds for result in results])
+    arrays = {
+        name: _spread(definition, [getattr(result, name) for result in results]) for name in ("valid", "test", "loss")
+    }
+    _write(target, facts, trained_cells(definition), arrays)
     return target
 
 
-def _write(target: Path, facts: Mapping[str, Json], arrays: Mapping[str, NDArray[np.generic]]) -> None:
+def _write(
+    target: Path, facts: Mapping[str, Json], cells: tuple[int, ...], arrays: Mapping[str, NDArray[np.generic]]
+) -> None:
     partial = target.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez_compressed(
             file,
             facts=np.frombuffer(canonical_json(facts).encode(), dtype=np.uint8),
-            cells=np.array(representatives(), dtype=np.uint16),
+            cells=np.array(cells, dtype=np.uint16),
             valid=arrays["valid"].astype(np.int16),
             test=arrays["test"].astype(np.int16),
             loss=arrays["loss"].astype(np.float16),
@@ -119,12 +126,12 @@ def _load_result(folder: Path, bundle: Bundle) -> Result:
         return Result(file["valid"], file["test"], file["loss"], float(file["seconds"]))
 
 
-def _spread(parts: list[NDArray[np.generic]]) -> NDArray[np.generic]:
+def _spread(definition: Definition, parts: list[NDArray[np.generic]]) -> NDArray[np.generic]:
     """Return rows in the order of the plan as (classes, seeds, epochs)."""
-    places = {cell: place for place, cell in enumerate(representatives())}
-    whole = np.empty((len(places), len(SEEDS), RECIPE.epochs), dtype=parts[0].dtype)
-    for bundle, part in zip(plan(), parts, strict=True):
-        whole[[places[cell] for cell in bundle.cells], SEEDS.index(bundle.seed)] = part
+    places = {cell: place for place, cell in enumerate(trained_cells(definition))}
+    whole = np.empty((len(places), len(definition.seeds), definition.recipe.epochs), dtype=parts[0].dtype)
+    for bundle, part in zip(plan(definition), parts, strict=True):
+        whole[[places[cell] for cell in bundle.cells], definition.seeds.index(bundle.seed)] = part
     return whole
 
 
@@ -154,17 +161,19 @@ def load(path: Path) -> Table:
     if not path.exists():
         raise DataMissing(f"{path}: no such table; build it, or reinstall the package that ships it")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             facts = json.loads(file["facts"].tobytes())
             table = Table(facts, file["cells"], file["valid"], file["test"], file["loss"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataCorrupt(f"{path}: no digits-201 table ({error}); build it again or reinstall the package") from error
     if facts.get("schema") != SCHEMA:
         raise DataCorrupt(f"{path}: schema {facts.get('schema')}, this version reads {SCHEMA}; reinstall the package")
     return table
 
 
-def verify(path: Path, *, cells: int, seed: int, progress: Progress | None = None) -> Verification:
+def verify(
+    path: Path, *, cells: int, seed: int, progress: Progress | None = None, definition: Definition = DIGITS_201
+) -> Verification:
     """Train whole bundles again, drawn with `seed`, until at least `cells` networks are covered, and compare.
 
     Bundles are random samples of the classes, so a drawn bundle is a random sample of the table.
@@ -177,42 +186,45 @@ def verify(path: Path, *, cells: int, seed: int, progress: Progress | None = Non
     if cells < 1:
         raise UsageError(f"cells is {cells}; give 1 or more")
     table = load(path)
-    _check_origin(path, table)
-    chosen = _draw(cells, seed)
+    _check_origin(path, table, definition)
+    chosen = _draw(definition, cells, seed)
     results = []
     for done, bundle in enumerate(chosen, 1):
-        results.append(train_bundle(bundle))
+        results.append(train_bundle(definition, bundle))
         if progress is not None:
             progress(done, len(chosen))
-    return _compare(table, chosen, results)
+    return _compare(definition, table, chosen, results)
 
 
-def _draw(cells: int, seed: int) -> list[Bundle]:
+def _draw(definition: Definition, cells: int, seed: int) -> list[Bundle]:
     generator = SeedTree.root("digits-201", seed).child("verify").generator()
-    count = min(len(plan()), math.ceil(cells / WIDTH))
-    return [plan()[index] for index in sorted(generator.choice(len(plan()), size=count, replace=False))]
+    count = min(len(plan(definition)), math.ceil(cells / definition.width))
+    return [
+        plan(definition)[index] for index in sorted(generator.choice(len(plan(definition)), size=count, replace=False))
+    ]
 
 
-def _check_origin(path: Path, table: Table) -> None:
-    now = circumstances()
+def _check_origin(path: Path, table: Table, definition: Definition) -> None:
+    now = circumstances(definition)
     changed = [key for key in ("recipe", "noise", "data", "plan") if table.facts.get(key) != now[key]]
     if changed:
         raise DataCorrupt(f"{path}: built with another {', '.join(changed)} than this version; reinstall the package")
 
 
-def _compare(table: Table, bundles: list[Bundle], results: list[Result]) -> Verification:
+def _compare(definition: Definition, table: Table, bundles: list[Bundle], results: list[Result]) -> Verification:
     recorded = table.facts["machine"]
     assert isinstance(recorded, dict)
     foreign = tuple(key for key, value in machine().items() if recorded.get(key) != value)
     places = {int(cell): place for place, cell in enumerate(table.cells)}
-    differing, gaps = 0, []
+    differing = 0
+    gaps: list[int] = []
     for bundle, result in zip(bundles, results, strict=True):
-        rows = [places[cell] for cell in bundle.cells], SEEDS.index(bundle.seed)
+        rows = [places[cell] for cell in bundle.cells], definition.seeds.index(bundle.seed)
         different = (table.valid[rows] != result.valid) | (table.test[rows] != result.test)
         different |= ~np.equal(table.loss[rows], result.loss.astype(np.float16)) & np.isfinite(table.loss[rows])
         differing += int(different.any(axis=1).sum())
         gaps.extend(np.abs(table.valid[rows][:, -1].astype(int) - result.valid[:, -1]))
-    points = 100 * float(np.mean(gaps)) / len(course().watch["valid"])
+    points = 100 * float(np.mean(gaps)) / len(course(definition).watch["valid"])
     networks = sum(len(bundle.cells) for bundle in bundles)
     numbers = tuple(bundle.number for bundle in bundles)
     return Verification("tolerance" if foreign else "bitwise", numbers, networks, differing, points, foreign)
