@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from harness import checkup
-from harness.campaign import Settings, conduct, survey
+from harness.campaign import Settings, conduct
 from harness.cli import audit
+from harness.cli.check import check
 from harness.cli.data import data
 from harness.cli.parser import Command, place_of, workers_of
 from harness.cli.progress import Display
@@ -29,8 +28,6 @@ from harness.store import Study, folder_name
 from reports.render import changed, final_tables, write
 
 RUNS = Path("runs")
-MINUTE = 60
-HOUR = 3600
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -115,48 +112,6 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> int:
-    loaded = load_protocol(options.protocol, CATALOGUE)
-    settings = _settings(options)
-    benchmarks = survey(loaded.model, settings)
-    target = console()
-    target.print(f"{loaded.resolved['protocol']} {loaded.resolved['version']}: valid, hash {loaded.hash}", markup=False)
-    rows = tuple(
-        (row.track, row.method, row.variant, str(row.runs), row.obstacle or "can run")
-        for row in checkup.rows(loaded.model, benchmarks)
-    )
-    print_table(target, "plan", ("track", "method", "variant", "runs", "on this machine"), rows)
-    _print_capabilities(target, benchmarks)
-    forecast = tuple(
-        (row.track, _duration(row.seconds), f"{row.memory / 2**30:.1f} GiB", row.basis)
-        for row in checkup.forecasts(loaded.model, benchmarks, settings.workers)
-    )
-    heading = f"estimate with {settings.workers} worker processes"
-    print_table(target, heading, ("track", "time", "memory", "basis"), forecast)
-    return 0
-
-
-def _print_capabilities(target: Console, benchmarks: Mapping[str, Any]) -> None:
-    rows = tuple(
-        (key, answer, "", "")
-        if isinstance(answer, str)
-        else (
-            key,
-            ", ".join(sorted(answer.offers)),
-            ", ".join(str(epochs) for epochs in answer.fidelities),
-            "; ".join(f"{name}: {why}" for name, why in answer.metrics.unavailable.items()),
-        )
-        for key, answer in benchmarks.items()
-    )
-    print_table(target, "benchmarks", ("track", "offers", "epochs", "not available"), rows)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 2 * MINUTE:
-        return f"{max(seconds, 0.1):.1f} s"
-    return f"{seconds / MINUTE:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
-
-
 def _list(options: argparse.Namespace) -> int:
     target = console()
     for kind in [options.kind] if options.kind else ["methods", "benchmarks", "protocols"]:
@@ -181,7 +136,7 @@ COMMANDS: dict[str, Command] = {
     "run": _run,
     "resume": _resume,
     "status": _status,
-    "check": _check,
+    "check": check,
     "report": _report,
     **audit.COMMANDS,
     "list": _list,
