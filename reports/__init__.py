@@ -2,4 +2,5 @@
 
 REPORTS: dict[str, str] = {
     "summary": "reports.summary:build",
+    "checklist": "reports.checklist:build",
 }
