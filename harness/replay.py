@@ -20,7 +20,7 @@ from harness.core.types import RunSpec
 from harness.executor import Executor, InlineExecutor, ProcessExecutor
 from harness.plan import expand
 from harness.store import Study
-from harness.store.files import write_json
+from harness.store.files import read_json, write_json
 from harness.store.recorder import CHAINED
 
 Answer = Literal["exact", "different", "statistical"]
@@ -111,6 +111,23 @@ def replay(
             told(answer)
             found.append(answer)
     return sorted(found, key=lambda answer: chosen.index(answer.spec))
+
+
+def note(study: Study, answers: Sequence[Replayed]) -> None:
+    """Write the answers into replay.json beside the record, each with the hash of the journal that it is about.
+
+    Answers that stand there for other runs are kept.
+
+    Raises:
+        OutputUnwritable: the folder cannot be written to.
+    """
+    path = study.folder / "replay.json"
+    known = read_json(path)["runs"] if path.is_file() else []
+    entries = {entry["run"]: entry for entry in known}
+    for answer in answers:
+        journal = study.run(answer.spec).journal
+        entries[answer.spec.id] = {"run": answer.spec.id, "journal": journal, "answer": answer.answer}
+    write_json(path, {"schema": 1, "runs": [entries[name] for name in sorted(entries)]})
 
 
 def finished(study: Study, protocol: ProtocolModel) -> list[RunSpec]:

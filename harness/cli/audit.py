@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from harness.campaign import Settings
 from harness.cli.parser import Command, place_of, workers_of
 from harness.cli.progress import Display
 from harness.cli.tables import console, print_facts, print_table, shown
-from harness.core.errors import VerificationFailed
+from harness.core.errors import OutputUnwritable, VerificationFailed
 from harness.core.schema import ProtocolModel
 from harness.plan import CATALOGUE
 from harness.protocol import load
 from harness.repeat import Repeated, repeat, seed_block, summary
-from harness.replay import Replayed, finished, replay, sample
+from harness.replay import Replayed, finished, note, replay, sample
 from harness.store import Study
 from harness.verify import RULES, Verdict, verify
 
@@ -77,6 +78,7 @@ def _replay(options: argparse.Namespace) -> int:
         out.print(f"{answer.spec.id}: {_wording(answer)}", markup=False)
 
     answers = replay(study, protocol, chosen, place_of(options), workers_of(options), told)
+    _note(study, answers, out)
     different = [answer for answer in answers if answer.answer == "different"]
     if different:
         raise VerificationFailed(
@@ -86,6 +88,13 @@ def _replay(options: argparse.Namespace) -> int:
     exact = sum(answer.answer == "exact" for answer in answers)
     out.print(f"exact reproducibility: {exact} of {len(answers)} runs gave the same bytes", markup=False)
     return 0
+
+
+def _note(study: Study, answers: Sequence[Replayed], out: Console) -> None:
+    try:
+        note(study, answers)
+    except OutputUnwritable as error:  # somebody else's record, perhaps: the answers stand on the terminal
+        out.print(f"not noted for the checklist: {error}", markup=False)
 
 
 def _wording(answer: Replayed) -> str:

@@ -13,6 +13,8 @@ from rich.console import Console
 from harness.campaign import Settings, conduct
 from harness.cli import audit
 from harness.cli.check import check
+from harness.cli.checklist import NAME as CHECKLIST
+from harness.cli.checklist import checklist, show
 from harness.cli.data import data
 from harness.cli.parser import Command, place_of, workers_of
 from harness.cli.progress import Display
@@ -72,6 +74,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _make_report(study: Study, protocol: ProtocolModel, target: Console) -> int:
     for document, folder in _documents(study, protocol):
+        if document.name == CHECKLIST:
+            show(document, target)
         for table in final_tables(document):
             columns, rows = long_form(table.columns, table.rows, fixed=2)
             print_table(target, table.title, columns, rows)
@@ -138,6 +142,7 @@ COMMANDS: dict[str, Command] = {
     "status": _status,
     "check": check,
     "report": _report,
+    CHECKLIST: checklist,
     **audit.COMMANDS,
     "list": _list,
     "data": data,

@@ -12,7 +12,9 @@ from harness.core.types import RunSpec
 from harness.verify.reading import Run, Source
 from harness.verify.shapes import IndexForm
 
-TOP_FILES = frozenset({"protocol.json", "study.json", "segments.jsonl", "repeat.json", ".lock"})
+TOP_FILES = frozenset(
+    {"protocol.json", "study.json", "segments.jsonl", "repeat.json", "replay.json", "attestations.json", ".lock"}
+)
 RUN_FILES = frozenset(
     {"manifest.json", "trials.jsonl", "sealed.jsonl", "final.jsonl", "timings.jsonl", "done.json", "skipped.json"}
 )

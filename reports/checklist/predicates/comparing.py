@@ -15,13 +15,18 @@ def common_outcomes(facts: Facts) -> Finding:
     """Hold if the same work in the same replicate was answered alike, whoever asked for it."""
     if not facts.done:
         return Finding(None, NO_RUN)
-    contradictions = [entry for meeting in facts.meetings.values() for entry in meeting.contradictions]
-    shared = sum(meeting.shared for meeting in facts.meetings.values())
+    exact = [track for track in facts.opened if _repeatable(facts, track)]
+    contradictions = [entry for track in exact for entry in facts.meetings[track].contradictions]
+    shared = sum(facts.meetings[track].shared for track in exact)
     if contradictions:
         text = f"{counted(contradictions, 'trial')} answered otherwise than in another run: {first(contradictions)}"
         return Finding(False, text, list(contradictions), facts.everything())
     text = f"{amount(shared, 'trial')} that runs have in common, all answered alike"
     return Finding(True, text, shared, facts.everything())
+
+
+def _repeatable(facts: Facts, track: str) -> bool:
+    return facts.study.tracks[track].manifest.get("determinism") != "statistical"
 
 
 def one_fingerprint(facts: Facts) -> Finding:

@@ -122,7 +122,7 @@ def final_recorded(facts: Facts) -> Finding:
         return Finding(None, text, len(bare), facts.in_runs(bare, "final.jsonl"))
     seeds: dict[str, Json] = {track: list(plan["final"]["seeds"]) for track, plan in facts.plans.items()}
     listed = "; ".join(f"{track} {', '.join(map(str, plan['final']['seeds']))}" for track, plan in facts.plans.items())
-    text = f"final evaluation of {counted(named, 'run')}, seeds {listed}"
+    text = f"final evaluation of {counted(named, 'run')}; final seeds: {listed}"
     return Finding(True, text, seeds, facts.in_runs(named, "final.jsonl"))
 
 

@@ -284,12 +284,14 @@ def replayed(facts: Facts, *, path: str) -> Finding:
         return Finding(None, f"no replay is recorded ({path} is missing)")
     runs = {run.spec.id: run for run in facts.done}
     verdicts = {str(entry.get("run")): entry for entry in entries if isinstance(entry, dict)}
-    wrong = [name for name, entry in verdicts.items() if entry.get("equal") is not True]
+    wrong = [name for name, entry in verdicts.items() if entry.get("answer") == "different"]
     evidence = (facts.at(path, "/runs"),)
     if wrong:
         return Finding(False, f"came out otherwise: {first(wrong)}", list(wrong), evidence)
     valid = [
-        runs[name] for name, entry in verdicts.items() if name in runs and entry.get("journal") == runs[name].journal
+        runs[name]
+        for name, entry in verdicts.items()
+        if name in runs and entry.get("answer") == "exact" and entry.get("journal") == runs[name].journal
     ]
     lacking = sorted({run.spec.method for run in facts.done} - {run.spec.method for run in valid})
     if lacking:
