@@ -88,7 +88,7 @@ def toys() -> Iterator[None]:
 
 
 def protocol() -> Json:
-    """A protocol with overrun discarded and kept, one worker and several, failures, partial trainings, a skipped row."""
+    """Overrun discarded and kept, one worker and several, failures, partial trainings, a skipped row."""
     whole = tiny_protocol(
         methods=["random_search", "hyperband", "regularized_evolution"],
         ablations=[{"method": "regularized_evolution", "vary": {"kill": ["worst"]}}],
