@@ -85,6 +85,13 @@ def _reaches_output(cell: Operations) -> set[int]:
     return useful
 
 
+def _add(nodes: Tensor, index: Tensor, rows: Tensor) -> None:
+    """Add rows to the rows of a table at `index`, in place; channel by channel, which is the faster way to say it."""
+    channels = rows.shape[2]
+    columns = (index[:, None] * channels + torch.arange(channels)).flatten()
+    nodes.flatten(1).index_add_(1, columns, rows.flatten(1))
+
+
 def _rows(images: Tensor, channels: int) -> Tensor:
     """Return (n, k * c, h, w) as (n * h * w, k, c); a view where the images are channels_last."""
     count, wide, height, width = images.shape
@@ -153,7 +160,7 @@ class _CellPass(torch.autograd.Function):
         for route, wide in cell.walk():
             taken = nodes.index_select(1, route.sources)
             result, saved = _apply(route.operation, wide, taken, ctx.size)
-            nodes.index_add_(1, route.targets, _rows(result, cell.channels))
+            _add(nodes, route.targets, _rows(result, cell.channels))
             if keep:
                 ctx.tape.append((route, wide, taken, saved))
         return _images(nodes[:, _OUTPUT * cell.networks :].contiguous(), ctx.size)
@@ -169,7 +176,7 @@ class _CellPass(torch.autograd.Function):
             route, wide, taken, saved = ctx.tape.pop()
             arriving = _images(nodes.index_select(1, route.targets), ctx.size)
             leaving, of_parameters = _retrace(route.operation, wide, taken, saved, arriving)
-            nodes.index_add_(1, route.sources, _rows(leaving, cell.channels))
+            _add(nodes, route.sources, _rows(leaving, cell.channels))
             parameters = [*of_parameters, *parameters]
         return None, _images(nodes[:, : cell.networks].contiguous(), ctx.size), *parameters
 

@@ -44,6 +44,7 @@ class Definition:
     Attributes:
         recipe: of every network.
         noise: standard deviation of the fixed noise on every pixel, as a share of the full range.
+        train_images: the first so many of the 800 training images.
         seeds: of the networks of each class.
         width: networks of one bundle.
         cells: official indices of the trained cells, rising; empty for the representatives of all 6,466 classes.
@@ -51,13 +52,14 @@ class Definition:
 
     recipe: Recipe
     noise: float
+    train_images: int = 640
     seeds: tuple[int, ...] = (0, 1, 2)
     width: int = 32
     cells: tuple[int, ...] = ()
 
 
 DIGITS_201 = Definition(
-    Recipe(epochs=9, channels=4, cells=1, batch_size=64, flip=False, crop_padding=1, cosine="step"), noise=0.3
+    Recipe(epochs=9, channels=4, cells=1, batch_size=32, flip=False, crop_padding=1, cosine="step"), noise=0.15
 )
 
 MEAN, STD = 88.0, 90.0
@@ -87,7 +89,7 @@ def noisy(images: Images, split: str, noise: float) -> Images:
 def course(definition: Definition) -> Course:
     """Return what all networks of the table have in common; the test images are watched under the name 'test'."""
     nowhere = Place(None, Path())  # scikit-learn brings the images
-    clean = data.open_dataset("digits", nowhere)
+    clean = data.open_dataset("digits", nowhere, definition.train_images)
     parts = {"train": clean.train, "valid": clean.valid, "test": data.test_images("digits", nowhere)}
     splits = {name: _resident(noisy(images, name, definition.noise)) for name, images in parts.items()}
     train = splits.pop("train")
@@ -237,6 +239,7 @@ def circumstances(definition: Definition) -> dict[str, Json]:
     return {
         "recipe": definition.recipe.describe(),
         "noise": definition.noise,
+        "train_images": definition.train_images,
         "data": {name: hashlib.sha256(split.pixels.numpy().tobytes()).hexdigest() for name, split in splits.items()},
         "plan": content_hash([[bundle.seed, *bundle.cells] for bundle in plan(definition)]),
         "machine": machine(),

@@ -35,8 +35,12 @@ from harness.core.seeds import SeedTree
 
 SCHEMA = 1
 
-TOLERANCE = 1.0
-"""Largest mean difference in validation accuracy (points) between a table and a re-training on another machine."""
+TOLERANCE = 2.5
+"""Largest mean absolute difference in final validation accuracy (points) to a re-training on another machine.
+
+Rounding grows over the steps of a training: the fused and the reference trainer end 1.5 points apart on average for the
+same network and seed, without a bias, where two seeds end 2.5 points apart.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ def _draw(definition: Definition, cells: int, seed: int) -> list[Bundle]:
 
 def _check_origin(path: Path, table: Table, definition: Definition) -> None:
     now = circumstances(definition)
-    changed = [key for key in ("recipe", "noise", "data", "plan") if table.facts.get(key) != now[key]]
+    changed = [key for key in ("recipe", "noise", "train_images", "data", "plan") if table.facts.get(key) != now[key]]
     if changed:
         raise DataCorrupt(f"{path}: built with another {', '.join(changed)} than this version; reinstall the package")
 

@@ -25,7 +25,7 @@ from harness.core.seeds import SeedTree
 WIDTH = 16
 """Networks of one bundle; more gain little, and cost memory."""
 
-EVALUATION_BATCH = 125
+EVALUATION_BATCH = 50
 """Images of one forward pass of an evaluation, for each network."""
 
 
