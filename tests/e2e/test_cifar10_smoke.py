@@ -1,0 +1,63 @@
+"""Run the smoke version of the cifar10 protocol on real CIFAR-10 images and the real table."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def cifar10_data(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the table and the binary version of CIFAR-10."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "nb201").symlink_to(data_dir / "nb201")
+    if (data_dir / "cifar10" / "cifar-10-batches-bin").is_dir():
+        (folder / "cifar10").symlink_to(data_dir / "cifar10")
+        return folder
+    script = data_dir / "unpack_cifar10.py"
+    if not script.is_file():
+        pytest.skip(f"neither cifar-10-batches-bin nor unpack_cifar10.py is in {data_dir}")
+    spec = importlib.util.spec_from_file_location("unpack_cifar10", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.main(str(folder / "cifar10")) == 0
+    return folder
+
+
+@pytest.mark.slow
+def test_the_whole_path_on_real_images(harness, cifar10_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "smoke"
+    done = harness("run", "cifar10-smoke", "--data-dir", cifar10_data, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    assert harness("report", folder, "--check").returncode == 0
+    trials = [
+        json.loads(line)
+        for path in folder.glob("runs/training/**/trials.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    values = [trial["result"]["value"] for trial in trials if trial["work"]["epochs"] == 3]
+    assert len({trial["work"]["arch"] for trial in trials}) >= 12
+    assert max(values) > 15, "real images were learned better than by chance"
+    skipped = {path.parent.parent.parent.name for path in folder.glob("runs/tabular/**/skipped.json")}
+    assert skipped == {"hyperband"}
+
+
+def test_a_track_that_needs_a_gpu_is_skipped_with_the_reason(harness, cifar10_data: Path, tmp_path: Path) -> None:
+    protocol = tmp_path / "short.yaml"
+    text = (Path(__file__).parents[2] / "protocols" / "cifar10.yaml").read_text()
+    protocol.write_text(text.replace("replicates: 30", "replicates: 2"))
+    folder = tmp_path / "run"
+    done = harness("run", protocol, "--data-dir", cifar10_data, "--out", folder, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    reasons = [json.loads(path.read_text())["reason"] for path in folder.glob("runs/training/**/skipped.json")]
+    assert len(reasons) == 18
+    assert all("needs a GPU" in reason and "--allow-slow" in reason for reason in reasons)
+    assert not list(folder.glob("runs/training/**/trials.jsonl"))
+    assert len(list(folder.glob("runs/tabular/**/done.json"))) == 10
+    checked = harness("check", protocol, "--data-dir", cifar10_data, "--device", "cpu")
+    assert "days" in checked.stdout
