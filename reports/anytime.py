@@ -2,56 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
 from harness.core.records import Figure, Series
 from reports.analysis import TrackAnalysis
 from reports.curves import Floats, Step, common_start, log_grid, on_grid
 from reports.final import regrets
-from reports.frame import Cell, TrackFrame
+from reports.frame import Cell, Key, TrackFrame
 from reports.wording import amount, budget_axis, budget_unit, listed, reference, runs_of, scale
+
+_INTERIM = (
+    "The final recipe was run for the last architecture of each run alone, so {metric} is not known along the way: "
+    "the curve shows the sealed metric of the search trials instead."
+)
+_DOTTED = "The dotted curve is a mean, which a few poor runs pull away from the median."
+_REGRET = (
+    "Regret: distance to the optimum of the space; what lies below the lower edge, as a regret of zero does, is in "
+    "the data."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Which metric of the incumbents a figure shows, and the curves of each method's runs.
+
+    Attributes:
+        best: the optimum of the space, where it is known: regret is shown.
+        interim: the sealed metric of the search trials stands in for the primary metric.
+    """
+
+    track: TrackFrame
+    metric: str
+    curves: Mapping[Key, list[Step]]
+    best: float | None
+    interim: bool
+
+    @property
+    def drawn(self) -> list[Cell]:
+        """The methods with a curve that begins within the budget."""
+        return [cell for cell in self.track.base if common_start(self.curves[cell.key]) < self.track.limit]
+
+    def height(self, values: Floats) -> Floats:
+        """Return what is drawn for values of the metric."""
+        higher = scale(self.track, self.metric).higher
+        return values if self.best is None else regrets(values, self.best, higher=higher)
 
 
 def anytime_figure(analysis: TrackAnalysis) -> Figure | None:
-    """Return median and quartiles of the sealed primary metric over the budget; None where no run has a value.
+    """Return median and quartiles of a sealed metric of the incumbent over the budget; None where no run has a value.
 
-    As regret, on a logarithmic axis, where the optimum of the space is known; otherwise the metric itself.
+    It is the primary metric, or, where that is known of the last architectures alone (real training), the sealed
+    metric of the search trials. As regret, on a logarithmic axis, where the optimum of the space is known.
     """
     track = analysis.track
-    curves = {cell.key: _steps(cell) for cell in track.base}
-    drawn = [cell for cell in track.base if curves[cell.key] and common_start(curves[cell.key]) < track.limit]
+    view = _view(track)
+    drawn = view.drawn
     if not drawn:
         return None
-    starts = {cell.key: _first_place(curves[cell.key], track.limit) for cell in drawn}
+    starts = {cell.key: _first_place(view.curves[cell.key], track.limit) for cell in drawn}
     grid = log_grid(min(starts.values()), track.limit)
-    series = [_series(track, cell, curves[cell.key], grid[grid >= starts[cell.key]]) for cell in drawn]
-    expected = _expected_series(track)
+    series = [_series(view, cell, grid[grid >= starts[cell.key]]) for cell in drawn]
+    expected = _expected_series(view)
     return Figure(
         name=f"anytime-{track.id}",
         title=f"Anytime performance on {track.id}",
         x_label=budget_axis(track),
-        y_label=f"{_in_unit(track)}\n{track.metrics[0]}".strip(),
+        y_label=f"{_in_unit(view)}\n{view.metric}",
         series=(*series, *([expected] if expected else [])),
-        note=_note(analysis, drawn, starts=[starts[cell.key] for cell in drawn]),
-        y_log="log" if _as_regret(track) else "linear",
-        lines=_lines(track),
+        note=_note(view, drawn, [starts[cell.key] for cell in drawn]),
+        y_log="linear" if view.best is None else "log",
+        lines=_lines(view),
     )
 
 
-def _as_regret(track: TrackFrame) -> bool:
-    return reference(track, "optimum", track.metrics[0], "value") is not None
+def _view(track: TrackFrame) -> _View:
+    metric = track.metrics[0]
+    runs = {cell.key: cell.valued for cell in track.base}
+    interim = next((trace.interim_metric for traces in runs.values() for trace in traces), "")
+    if interim and any(np.isnan(trace.final[:, 0]).any() for traces in runs.values() for trace in traces):
+        curves = {key: _whole([Step(trace.at, trace.interim) for trace in traces]) for key, traces in runs.items()}
+        return _View(track, interim, curves, reference(track, "optimum", interim, "value"), interim=True)
+    curves = {key: _whole([trace.step(0) for trace in traces]) for key, traces in runs.items()}
+    return _View(track, metric, curves, reference(track, "optimum", metric, "value"), interim=False)
 
 
-def _in_unit(track: TrackFrame) -> str:
-    reading = scale(track, track.metrics[0])
-    if _as_regret(track):
+def _whole(steps: list[Step]) -> list[Step]:
+    """Return the curves from their first known value on, without those that have a gap after it."""
+    begun = [Step(step.at[first:], step.values[first:]) for step in steps for first in _first_known(step)]
+    return [step for step in begun if np.isfinite(step.values).all()]
+
+
+def _first_known(step: Step) -> list[int]:
+    return [int(index) for index in np.flatnonzero(np.isfinite(step.values))[:1]]
+
+
+def _in_unit(view: _View) -> str:
+    reading = scale(view.track, view.metric)
+    if view.best is not None:
         return f"regret in {reading.points}"
     return f"reached, in {reading.unit}" if reading.unit else "reached"
-
-
-def _steps(cell: Cell) -> list[Step]:
-    """Return the curves of the runs whose every incumbent has a sealed value."""
-    return [step for trace in cell.valued if np.isfinite((step := trace.step(0)).values).all()]
 
 
 def _first_place(steps: list[Step], limit: float) -> float:
@@ -63,14 +115,9 @@ def _first_place(steps: list[Step], limit: float) -> float:
     return min(later, default=limit / 1000)
 
 
-def _height(track: TrackFrame, values: Floats) -> Floats:
-    best = reference(track, "optimum", track.metrics[0], "value")
-    return values if best is None else regrets(values, best, higher=scale(track, track.metrics[0]).higher)
-
-
-def _series(track: TrackFrame, cell: Cell, steps: list[Step], grid: Floats) -> Series:
-    heights = _height(track, on_grid(steps, grid))
-    low, middle, high = np.percentile(heights, [25, 50, 75], axis=0)
+def _series(view: _View, cell: Cell, grid: Floats) -> Series:
+    steps = view.curves[cell.key]
+    low, middle, high = np.percentile(view.height(on_grid(steps, grid)), [25, 50, 75], axis=0)
     label = f"{cell.label} (n = {runs_of(len(steps), len(cell.traces))})"
     return Series(label, _plain(grid), _plain(middle), _plain(low), _plain(high))
 
@@ -79,49 +126,39 @@ def _plain(values: Floats) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def _expected_series(track: TrackFrame) -> Series | None:
+def _expected_series(view: _View) -> Series | None:
     """Return the exact expectation of random search at the places where the benchmark computed it."""
-    known = track.record.references.get("random_search")
-    if not isinstance(known, dict) or known.get("metric") != track.metrics[0]:
+    known = view.track.record.references.get("random_search")
+    if not isinstance(known, dict) or known.get("metric") != view.metric:
         return None
     places, means = (np.array(known.get(key) or [], dtype=np.float64) for key in ("spent", "curve"))
     present = np.isfinite(means)
     if not present.any():
         return None
-    middle = _plain(_height(track, means[present]))
+    middle = _plain(view.height(means[present]))
     return Series("random search, exact mean", _plain(places[present]), middle, middle, middle, role="reference")
 
 
-def _lines(track: TrackFrame) -> dict[str, float]:
-    sampling = reference(track, "random_sampling", track.metrics[0], "mean")
-    lines = {}
-    if sampling is not None:
-        lines["random sampling, exact mean"] = float(_height(track, np.array([sampling]))[0])
-    return lines
+def _lines(view: _View) -> dict[str, float]:
+    sampling = reference(view.track, "random_sampling", view.metric, "mean")
+    return {} if sampling is None else {"random sampling, exact mean": float(view.height(np.array([sampling]))[0])}
 
 
-def _note(analysis: TrackAnalysis, drawn: list[Cell], starts: list[float]) -> str:
-    track = analysis.track
+def _note(view: _View, drawn: list[Cell], starts: list[float]) -> str:
+    track = view.track
     begins = [f"{cell.label} from {amount(start)}" for cell, start in zip(drawn, starts, strict=True)]
     left_out = [cell.label for cell in track.base if cell not in drawn]
     reading = (
-        f"Line: median over the runs; band: quartiles. The incumbent is chosen on {track.plan['objective']['metric']} "
-        f"and shown at {track.metrics[0]}. Right-continuous steps, never interpolated between two architectures; a "
-        f"curve begins where all of its runs have an incumbent ({listed(begins)} {budget_unit(track)})."
+        "Line: median over the runs; band: quartiles, cut at the edges of the picture. The incumbent is chosen on "
+        f"{track.plan['objective']['metric']} and shown at {view.metric}. Right-continuous steps, never interpolated "
+        "between two architectures; a curve begins where all of its runs have an incumbent with this metric "
+        f"({listed(begins)} {budget_unit(track)})."
     )
-    dotted = (
-        "The dotted curve is a mean, which a few poor runs pull away from the median."
-        if _expected_series(track)
-        else ""
-    )
-    missing = f"Not drawn, for want of a complete run: {listed(left_out)}." if left_out else ""
-    return " ".join(part for part in (reading, dotted, _zero_note(track), missing) if part)
-
-
-def _zero_note(track: TrackFrame) -> str:
-    if not _as_regret(track):
-        return ""
-    return (
-        "Regret: distance to the optimum of the space; what lies below the lower edge, as a regret of zero does, is "
-        "in the data."
-    )
+    parts = [
+        reading,
+        _INTERIM.format(metric=track.metrics[0]) if view.interim else "",
+        _DOTTED if _expected_series(view) else "",
+        "" if view.best is None else _REGRET,
+        f"Not drawn, for want of a complete run: {listed(left_out)}." if left_out else "",
+    ]
+    return " ".join(part for part in parts if part)

@@ -43,6 +43,7 @@ _DASHES: tuple[Any, ...] = (
 )
 _REFERENCE = "#555555"
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
+_BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
 _FEW_BANDS = 3  # more bands than these are drawn paler, so that the lines stay on top
 _TICKS = ((1.3, (1.0, 2.0, 3.0, 5.0, 7.0)), (3.0, (1.0, 2.0, 5.0)), (math.inf, (1.0,)))
 """Up to how many decades an axis labels which multiples of a power of ten."""
@@ -118,6 +119,8 @@ def _scales(axes: Axes, figure: Figure) -> None:
         bottom, top = _log_limits(figure)
         axes.set_ylim(bottom, top)
         _log_ticks(axes.yaxis, _span([bottom, top]))
+    elif figure.series:
+        axes.set_ylim(_linear_limits(figure))
 
 
 def _log_limits(figure: Figure) -> tuple[float, float]:
@@ -130,6 +133,17 @@ def _log_limits(figure: Figure) -> tuple[float, float]:
     highest = max((height for series in figure.series for height in series.high), default=1.0)
     bottom = max(lowest * 0.6, _FLOOR)
     return bottom, max(max(highest, *figure.lines.values(), 0.0) * 1.25, bottom * 10)
+
+
+def _linear_limits(figure: Figure) -> tuple[float, float]:
+    """Return limits around the middle lines with room for the bands, as far as they stay near the lines."""
+    middles = [height for series in figure.series for height in series.middle] + list(figure.lines.values())
+    room = _BAND_ROOM * (max(middles) - min(middles)) or abs(middles[0]) * 0.01 or 1.0
+    low = max(min(middles) - room, min(height for series in figure.series for height in series.low))
+    high = min(max(middles) + room, max(height for series in figure.series for height in series.high))
+    bottom, top = min(low, *middles), max(high, *middles)
+    margin = 0.04 * (top - bottom) or room
+    return bottom - margin, top + margin
 
 
 def _span(values: Sequence[float]) -> float:

@@ -40,6 +40,9 @@ class Trace:
         at: budget spent at each change of the reported architecture, shape (k,).
         final: its sealed metrics, in the order of the track's final metrics, shape (k, metrics); NaN: not recorded.
         objective: its measured objective, shape (k,).
+        interim: the sealed metric `interim_metric` of its search trial, shape (k,); NaN: not recorded. Real training
+            knows the final metrics of the last architecture alone, and this of every one.
+        interim_metric: the sealed metric of search trials, an accuracy rather than a loss; empty: none recorded.
         arch: the architecture reported at the end, or None.
         spent: budget spent at the end of the run.
         trials: trials told to the method.
@@ -55,6 +58,8 @@ class Trace:
     at: Floats
     final: Floats
     objective: Floats
+    interim: Floats
+    interim_metric: str
     arch: str | None
     spent: float
     trials: int
@@ -210,7 +215,7 @@ def declared_exclusions(study: StudyRecord) -> dict[str, str]:
 def trace_of(run: RunRecord, plan: Mapping[str, Any], excluded: str) -> Trace:
     """Reduce a run to its trace."""
     at, archs = incumbents(run.trials, plan)
-    final, objective = _values(run, archs, plan)
+    final, objective, interim, interim_metric = _values(run, archs, plan)
     told = [record for record in run.trials if record.counted]
     reasons = Counter(record.result.reason for record in told if isinstance(record.result, Failure))
     return Trace(
@@ -221,6 +226,8 @@ def trace_of(run: RunRecord, plan: Mapping[str, Any], excluded: str) -> Trace:
         at=at,
         final=final,
         objective=objective,
+        interim=interim,
+        interim_metric=interim_metric,
         arch=archs[-1] if archs else None,
         spent=told[-1].spent if told else 0.0,
         trials=len(told),
@@ -264,7 +271,7 @@ def _best_validated(trials: Iterable[TrialRecord], plan: Mapping[str, Any]) -> I
         yield record.spent, best
 
 
-def _values(run: RunRecord, archs: Sequence[str], plan: Mapping[str, Any]) -> tuple[Floats, Floats]:
+def _values(run: RunRecord, archs: Sequence[str], plan: Mapping[str, Any]) -> tuple[Floats, Floats, Floats, str]:
     metrics, epochs = plan["final"]["metrics"], plan["fidelity"]["search"]
     sealed, measured = _known(run.trials, set(archs), epochs)
     final = np.full((len(archs), len(metrics)), np.nan)
@@ -273,7 +280,18 @@ def _values(run: RunRecord, archs: Sequence[str], plan: Mapping[str, Any]) -> tu
         for column, metric in enumerate(metrics):
             final[row, column] = after.get(metric, during.get(metric, np.nan))
     objective = np.array([measured.get(arch, np.nan) for arch in archs], dtype=np.float64)
-    return final, objective
+    name = _interim_metric(run.trials, epochs)
+    interim = np.array([sealed.get(arch, {}).get(name, np.nan) for arch in archs], dtype=np.float64)
+    return final, objective, interim, name
+
+
+def _interim_metric(trials: Iterable[TrialRecord], epochs: int) -> str:
+    full = (
+        record.sealed
+        for record in trials
+        if record.sealed and isinstance(record.trial.work, Evaluate) and record.trial.work.epochs == epochs
+    )
+    return min(next(full, ()), key=lambda name: ("loss" in name, name), default="")
 
 
 def _known(

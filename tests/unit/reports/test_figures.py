@@ -54,3 +54,17 @@ def test_a_figure_without_any_visible_regret_is_still_drawn(heights: tuple[float
 def test_more_methods_than_colours_are_all_drawn() -> None:
     many = tuple(replace(ONE, label=str(number)) for number in range(14))
     assert len(_draw(replace(FIGURE, series=many, lines={})).axes[0].lines) == 14
+
+
+def test_one_wide_band_does_not_flatten_the_lines_of_a_linear_figure() -> None:
+    poor = Series("poor start", X, (92.0, 95.0, 96.0), (50.0, 94.0, 95.5), (96.0, 96.0, 96.5))
+    bottom, top = _draw(Figure("f", "T", "x", "y", (poor,))).axes[0].get_ylim()
+    assert 88 < bottom < 92
+    assert 96.5 < top < 97
+
+
+@pytest.mark.parametrize("height", [0.0, 95.0])
+def test_a_flat_linear_figure_has_room_around_its_line(height: float) -> None:
+    flat = Series("flat", X, (height,) * 3, (height,) * 3, (height,) * 3)
+    bottom, top = _draw(Figure("f", "T", "x", "y", (flat,))).axes[0].get_ylim()
+    assert bottom < height < top

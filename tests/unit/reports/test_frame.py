@@ -157,3 +157,13 @@ def test_the_tidy_table_has_one_row_per_run_and_no_clock(make_study: Callable[..
     assert rows["track"].unique().tolist() == ["toy"]
     assert rows["toy/test@200ep(2k) mean-of-trials"].between(60, 95).all()
     assert rows.equals(tidy(read(slow)))
+
+
+def test_the_interim_metric_is_that_of_the_search_trials_and_no_loss() -> None:
+    short = replace(trial(0, "a", 1, 2, "a", epochs=3), sealed={"test@3": 50.0})
+    full = replace(trial(1, "b", 4, 5, "b"), sealed={"a-loss@12": 0.3, "test@12": 60.0})
+    found = trace_of(run(short, full), PLAN, "")
+    assert found.interim_metric == "test@12"
+    assert np.isnan(found.interim[0])
+    assert found.interim[1] == 60.0
+    assert trace_of(run(), PLAN, "").interim_metric == ""

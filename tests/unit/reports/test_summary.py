@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.core.records import Document, RunRecord, StudyRecord, Table, TrialRecord
-from harness.core.types import Cost, Failure
+from harness.core.types import Arch, Cost, Evaluate, Failure
 from reports.render import render
 from reports.summary import build
 
@@ -102,6 +102,9 @@ def test_too_few_runs_show_no_p_value(make_study: Make) -> None:
     row = fact(tables(build(make_study(replicates=3)))["comparisons-toy"])
     assert row["p"] != row["p"]
     assert row["smallest_attainable_p"] == pytest.approx(0.1)
+    text = build(make_study(replicates=3)).sections[0].text
+    assert "too few runs to test." in text
+    assert "adjusted p" not in text
 
 
 def test_a_descriptive_track_is_marked_and_never_tested(make_study: Make) -> None:
@@ -233,7 +236,9 @@ def test_a_published_figure_without_a_counterpart_says_so(
 def test_an_ablation_is_paired_over_the_common_replicates(make_study: Make) -> None:
     def broken(run: RunRecord) -> RunRecord:
         lost = (run.spec.variant, run.spec.replicate) in {("greed=1", 0), ("base", 3)}
-        return replace(run, status="partial") if lost else run
+        worse = 2.0 if run.spec.variant == "greed=1" else 0.0
+        trials = tuple(replace(record, sealed={TEST: record.sealed[TEST] - worse}) for record in run.trials)
+        return replace(run, trials=trials, status="partial" if lost else "done")
 
     study = make_study(replicates=8, ablation={"greed": [1, 2]}, spoil=broken)
     table = tables(build(study))["ablation-toy"]
@@ -251,6 +256,7 @@ def test_an_ablation_is_paired_over_the_common_replicates(make_study: Make) -> N
     }
     gaps = [values["greed=1", index] - values["base", index] for index in (1, 2, 4, 5, 6, 7)]
     assert fact(table, row="regularized_evolution [greed=1]")["difference"] == pytest.approx(sum(gaps) / 6)
+    assert sum(gaps) / 6 < -1
 
 
 def test_a_metric_that_should_be_small_is_read_so(make_study: Make) -> None:
@@ -272,7 +278,7 @@ def test_a_metric_that_should_be_small_is_read_so(make_study: Make) -> None:
     errors = replace(study, runs=flipped, tracks={"toy": replace(record, references=turned)})
     straight, mirrored = build(study), build(errors)
     assert tables(mirrored)["final-toy"].strong == {1}
-    for name in ("regret_median", "area_mean", "gap_closed"):
+    for name in ("regret_median", "regret_first_quartile", "regret_third_quartile", "area_mean", "gap_closed"):
         expected = fact(tables(straight)["space-toy"], row="random_search")[name]
         assert fact(tables(mirrored)["space-toy"], row="random_search")[name] == pytest.approx(expected)
     assert fact(tables(mirrored)["space-toy"], row="random_search")["relative_improvement"] > 0
@@ -351,3 +357,51 @@ def test_the_area_counts_as_random_sampling_before_the_first_incumbent(make_stud
     best, sampling = facts["optimum"][TEST]["value"], facts["random_sampling"][TEST]["mean"]
     row = fact(tables(build(study))["space-toy"], row="random_search")
     assert row["area_mean"] == pytest.approx(best - (sampling + 90.0) / 2)
+
+
+def test_real_training_shows_the_sealed_metric_of_the_search_trials_on_the_way(make_study: Make) -> None:
+    """The final metric is known of the last architecture alone, as after a real training."""
+    search = "toy/test@12ep(1k) mean-of-trials"
+
+    def trained(run: RunRecord) -> RunRecord:
+        trials = tuple(
+            replace(record, sealed={search: record.sealed[TEST] - 5, "toy/test-loss": 0.1}) for record in run.trials
+        )
+        return replace(run, trials=trials, final={str(run.trials[-1].recommended): {TEST: 91.0}})
+
+    document = build(make_study(replicates=3, spoil=trained, purpose="descriptive"))
+    assert fact(tables(document)["final-toy"], row="random_search")["mean"] == 91.0
+    (figure,) = [figure for section in document.sections for figure in section.figures]
+    assert [one.label for one in figure.series] == ["random_search (n = 3)", "regularized_evolution (n = 3)"]
+    assert (figure.y_label, figure.y_log, figure.lines) == (f"reached, in %\n{search}", "linear", {})
+    assert f"{TEST} is not known along the way" in figure.note
+    assert all(60 < height < 90 for one in figure.series for height in one.middle)
+
+
+def test_an_excluded_run_is_counted_and_enters_nothing(make_study: Make) -> None:
+    excluded = "toy@1.2.3/toy/random_search/base/r0002"
+    document = build(make_study(exclusions=(f"{excluded}: the disk was full", "no-such-run: a slip")))
+    row = fact(tables(document)["runs"], method="random_search")
+    assert (row["done"], row["excluded"]) == (5, 1)
+    assert "excluded: the disk was full (1)" in row["reasons"]
+    assert cell(tables(document)["final-toy"], "random_search", "n") == "4 of 5"
+    assert "name no run of this study: no-such-run" in tables(document)["runs"].note
+
+
+def test_a_curve_begins_at_the_first_incumbent_whose_metric_is_known(make_study: Make) -> None:
+    """A race through rising fidelities: the first, short trial holds another metric than the full ones."""
+    full = "toy/test@12ep(1k) mean-of-trials"
+
+    def raced(run: RunRecord) -> RunRecord:
+        first, rest = run.trials[0], run.trials[1:]
+        brief = replace(first, trial=replace(first.trial, work=Evaluate(Arch("a-short"), 3)), recommended="a-short")
+        trials = (replace(brief, sealed={"toy/test@3of12ep(1k)": 50.0}), *rest)
+        known = tuple(replace(record, sealed={full: record.sealed[TEST]}) for record in rest)
+        return replace(run, trials=(trials[0], *known), final={str(rest[-1].recommended): {TEST: 91.0}})
+
+    study = make_study(replicates=3, methods=("random_search",), spoil=raced)
+    second = [run.trials[1].spent for run in study.runs()]
+    (figure,) = [figure for section in build(study).sections for figure in section.figures]
+    assert figure.series[0].label == "random_search (n = 3)"
+    assert figure.series[0].x[0] >= max(second)
+    assert min(figure.series[0].low) > 50.0
