@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from harness.campaign import Settings, Watcher, conduct
 from harness.core.canonical import content_hash
 from harness.core.errors import UsageError
-from harness.core.schema import ProtocolModel
+from harness.core.schema import Analysis, ProtocolModel
 from harness.plan import expand
 from harness.store import Study, folder_name
 from harness.store.files import write_json
@@ -41,8 +41,10 @@ class Repeated:
         means: their means; NaN where a side has no run.
         difference: repetition minus original.
         p_equivalence: p-value of the two one-sided tests against the protocol's margin; NaN where not tested.
-        p_difference: two-sided Welch test of no difference, which decides on 'different'.
-        p_ranks: two-sided Mann-Whitney test over the runs, adjusted by Holm over all rows that were tested.
+        p_difference: two-sided Welch test of no difference, which decides on 'different', adjusted as `p_ranks` is.
+        p_ranks: two-sided Mann-Whitney test over the runs, adjusted over all rows that were tested where the protocol
+            corrects: of many rows that are equal, some differ by chance. Equivalence needs no such correction: to
+            call all rows equivalent, each one must pass (Berger, 1982).
         verdict: 'equivalent', 'different', 'inconclusive', or 'not tested' with the reason.
     """
 
@@ -145,11 +147,26 @@ def compare_studies(first: Study, protocol: ProtocolModel, second: Study, derive
     """Test every row of a study against its repetition; rows in the order of the plan."""
     before, after = _cells(first, protocol), _cells(second, derived)
     rows = [_row(key, before[key], after.get(key), protocol) for key in before]
-    tested = [index for index, row in enumerate(rows) if isfinite(row.p_ranks)]
-    adjusted = holm([rows[index].p_ranks for index in tested])
-    for index, p in zip(tested, adjusted, strict=True):
-        rows[index] = replace(rows[index], p_ranks=p)
-    return rows
+    return _judged(rows, protocol.analysis)
+
+
+def _judged(rows: list[Repeated], plan: Analysis) -> list[Repeated]:
+    """Adjust the tests of no difference over the rows that were tested, and give the verdicts."""
+    tested = [row for row in rows if isfinite(row.p_ranks)]
+    adjust = holm if plan.correction == "holm" else list
+    differences = adjust([row.p_difference for row in tested])
+    ranks = adjust([row.p_ranks for row in tested])
+    judged = iter(
+        replace(row, p_difference=p, p_ranks=q, verdict=_verdict(row.p_equivalence, p, plan.alpha))
+        for row, p, q in zip(tested, differences, ranks, strict=True)
+    )
+    return [next(judged) if isfinite(row.p_ranks) else row for row in rows]
+
+
+def _verdict(p_equivalence: float, p_difference: float, alpha: float) -> str:
+    if p_equivalence < alpha:
+        return "equivalent"
+    return "different" if p_difference < alpha else "inconclusive"
 
 
 def _cells(study: Study, protocol: ProtocolModel) -> Mapping[tuple[str, str, str], Cell]:

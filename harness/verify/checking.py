@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.errors import StoreError
+from harness.core.records import run_folder
 from harness.plan import expand
 from harness.verify.across import Across
 from harness.verify.archive import check_archive, is_archive, opened
-from harness.verify.leftovers import Census, check_files, check_reports, folder_of
+from harness.verify.leftovers import Census, check_files, check_reports
 from harness.verify.metrics import Names, check_metrics
 from harness.verify.reading import Source, read_run
 from harness.verify.rules import OF_FOLDERS, RULES, Verdict
@@ -56,7 +57,7 @@ def _check_runs(source: Source, frame: Frame) -> tuple[int, int]:
     across, census = Across(source), Census(source)
     runs = trials = 0
     for spec in plan:
-        run = read_run(source, spec, tracks[spec.track], frame.tracks.get(spec.track), folder_of(spec))
+        run = read_run(source, spec, tracks[spec.track], frame.tracks.get(spec.track), run_folder(spec))
         census.add(run)
         check_run(source, run, frame.protocol_hash, frame.environments)
         if run.sound:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from harness.core.records import run_folder
 from harness.core.types import RunSpec
 from harness.verify.reading import Run, Source
 from harness.verify.shapes import IndexForm
@@ -20,11 +21,6 @@ RUN_FILES = frozenset(
 )
 DEPTH = 4  # of a run's folder below runs/: track, method, variant, replicate
 INDEX = "index.json"
-
-
-def folder_of(spec: RunSpec) -> str:
-    """Return the folder of a run within its study."""
-    return f"runs/{spec.track}/{spec.method}/{spec.variant}/r{spec.replicate:04d}"
 
 
 class Census:
@@ -62,7 +58,7 @@ class Census:
 
 def check_files(source: Source, plan: Sequence[RunSpec]) -> None:
     """Check that every file of the folder has its place."""
-    known = {folder_of(spec) for spec in plan}
+    known = {run_folder(spec) for spec in plan}
     strange_runs = set()
     for file in _walk(source.root):
         parts = Path(file).parts

@@ -20,6 +20,8 @@ from harness.verify.shapes import SegmentForm, StudyForm, TrackForm
 
 _NAMED = re.compile(r"(?P<protocol>.+)@(?P<version>\d+\.\d+\.\d+)-(?P<hash>[0-9a-f]{8})")
 ROUNDING = 1e-9
+MOST_REPLICATES = 1_000_000
+"""A record that claims more is not read on: its plan alone would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ def _protocol(source: Source, plain: dict[str, Any]) -> ProtocolModel | None:
         return None
     if plain.get("schema") != SCHEMA_VERSION or content_hash(model.resolved()) != content_hash(plain):
         source.note("protocol-valid", "protocol.json", 0, "is not the whole resolved protocol")
+    if sum(track.replicates for track in model.tracks) > MOST_REPLICATES:
+        source.note("protocol-valid", "protocol.json", 0, f"more than {MOST_REPLICATES} replicates")
+        return None
     return model
 
 

@@ -117,11 +117,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sound(toys: None, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def sound(toys: None, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """See `make_record`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.hardware.code", lambda: {"content": content(home), "repository": None})
-        yield make_record(tmp_path_factory)
+        return make_record(tmp_path_factory)
 
 
 def make_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
