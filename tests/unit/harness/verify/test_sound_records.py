@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.verify import verify
 
@@ -30,3 +33,23 @@ def test_a_forger_who_changes_nothing_leaves_a_sound_record(forger: Any) -> None
     forger.rehash()
     assert {path: path.read_bytes() for path in forger.root.rglob("*.jsonl")} == before
     assert verify(forger.root).findings == ()
+
+
+@pytest.mark.parametrize("track", ["tiny", "keep"])
+def test_a_run_that_a_kill_cut_at_any_byte_is_unfinished_and_nothing_else(forger: Any, track: str) -> None:
+    """A flushed run: the sealed line of a trial is written before the trial's own, its seconds after it."""
+    run = forger.run("hyperband", track=track)
+    whole = {name: (run / name).read_bytes() for name in ("trials.jsonl", "sealed.jsonl", "timings.jsonl")}
+    for name in ("done.json", "final.jsonl"):
+        (run / name).unlink()
+    for other in forger.root.glob("runs/*/*/*/*"):
+        if other != run:
+            shutil.rmtree(other)
+    for size in range(0, len(whole["trials.jsonl"]), 1 + len(whole["trials.jsonl"]) // 40):
+        lines = whole["trials.jsonl"][:size].count(b"\n")
+        (run / "trials.jsonl").write_bytes(whole["trials.jsonl"][:size])
+        for name, kept in (("sealed.jsonl", lines + 1), ("timings.jsonl", max(0, lines - 1))):
+            (run / name).write_bytes(b"".join(whole[name].splitlines(keepends=True)[:kept]))
+        verdict = verify(forger.root)
+        assert verdict.violated == ("plan-complete",)
+        assert verdict.trials == lines
