@@ -22,15 +22,13 @@ class _Seen:
     """Values that must be the same wherever they stand, with the place where each was first met."""
 
     rule: str
-    first: dict[Any, tuple[str, str]] = field(default_factory=dict)
+    first: dict[Any, tuple[Any, str, int]] = field(default_factory=dict)
 
     def meet(self, source: Source, key: Any, value: Any, place: tuple[str, int], what: str) -> None:
         """Note a finding where the same key had another value before."""
-        text = canonical_json(value)
-        file, line = place
-        known = self.first.setdefault(key, (text, f"{file}:{line}"))
-        if known[0] != text:
-            source.note(self.rule, file, line, f"{what}, against {known[1]}", known[0], text)
+        known, file, line = self.first.setdefault(key, (value, *place))
+        if known != value:
+            source.note(self.rule, *place, f"{what}, against {file}:{line}", known, value)
 
 
 class Across:

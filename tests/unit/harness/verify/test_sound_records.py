@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.verify import verify
+from harness.verify import RULES, verify
 
 
 def test_a_sound_record_breaks_no_rule(sound: Path) -> None:
@@ -53,3 +53,10 @@ def test_a_run_that_a_kill_cut_at_any_byte_is_unfinished_and_nothing_else(forger
         verdict = verify(forger.root)
         assert verdict.violated == ("plan-complete",)
         assert verdict.trials == lines
+
+
+def test_the_documentation_lists_every_rule() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "verification.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("| `") and "RUN" not in line] == [
+        f"| `{rule}` | {sentence} |" for rule, sentence in RULES.items()
+    ]
