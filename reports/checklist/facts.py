@@ -104,6 +104,10 @@ class Facts:
             dict.fromkeys(str(run.manifest["environment"]) for run in self.done if "environment" in run.manifest)
         )
 
+    def environment(self, name: str) -> Mapping[str, Any]:
+        """Return an environment record; an empty one where a run names an environment that no start recorded."""
+        return self.study.environments.get(name, {})
+
     def tables(self, prefix: str) -> list[Table]:
         """Return the tables of the study's reports whose names begin so."""
         sections = [section for document in self.documents.values() for section in document.sections]

@@ -64,7 +64,7 @@ def environments_equal(facts: Facts, *, fields: Sequence[str]) -> Finding:
     names = facts.environments()
     if not names or any("environment" not in run.manifest for run in facts.done):
         return Finding(None, "the environment of a run is not recorded" if facts.done else NO_RUN)
-    leaves = [dict(_telling(facts.study.environments[name], fields)) for name in names]
+    leaves = [dict(_telling(facts.environment(name), fields)) for name in names]
     compared = sorted({key for each in leaves for key in each})
     differing = [key for key in compared if len({canonical_json(each.get(key)) for each in leaves}) > 1]
     evidence = facts.in_environments()

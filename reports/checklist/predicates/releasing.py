@@ -64,7 +64,7 @@ def code_committed(facts: Facts) -> Finding:
 
 
 def _code(facts: Facts, environment: str, *keys: str) -> Any:
-    value: Any = facts.study.environments[environment].get("code")
+    value: Any = facts.environment(environment).get("code")
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

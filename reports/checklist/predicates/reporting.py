@@ -126,9 +126,7 @@ def fields_recorded(facts: Facts, *, environment: Sequence[str], track: Sequence
     names = facts.environments()
     if not names:
         return Finding(None, NO_RUN)
-    wanted = [
-        (f"environment {name[:12]}", facts.study.environments[name], path) for name in names for path in environment
-    ]
+    wanted = [(f"environment {name[:12]}", facts.environment(name), path) for name in names for path in environment]
     wanted += [(f"track {key}", plan, path) for key, plan in facts.plans.items() for path in track]
     missing = [f"{where}: {path}" for where, record, path in wanted if _leaf(record, path) in (None, "", [])]
     evidence = (*facts.in_environments(), *facts.in_protocol("/tracks"))
@@ -148,7 +146,7 @@ def _leaf(record: Mapping[str, Any], path: str) -> Any:
 def container_known(facts: Facts) -> Finding:
     """Hold if every environment in use records the digest of a container image."""
     names = facts.environments()
-    digests = [_leaf(facts.study.environments[name], "software.image") for name in names]
+    digests = [_leaf(facts.environment(name), "software.image") for name in names]
     if not names or not all(digests):
         return Finding(None, "no digest of a container image is recorded; the list of all distributions is")
     return Finding(True, f"image {first(digests)}", list(digests), facts.in_environments("/software/image"))

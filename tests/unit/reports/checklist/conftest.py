@@ -119,7 +119,8 @@ def _write_run(study: Study, run: RunRecord, protocol_hash: str, names: list[str
         study.skip(run.spec, run.reason)
         return
     facts: dict[str, Any] = dict(run.manifest)
-    facts["environment"] = names[facts["environment"]]
+    if isinstance(facts["environment"], int):
+        facts["environment"] = names[facts["environment"]]
     if facts["protocol_hash"] == NOW:
         facts["protocol_hash"] = protocol_hash
     recorder = study.recorder(run.spec, facts, durable=False)
