@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from harness.core.records import Figure, Series
+from harness.core.records import Figure
+from reports.marks import draw_methods, draw_references, legend_entries
 
 WIDTH, HEIGHT = 7.2, 4.6  # inches: the text width of a page, text at 11 points stays legible at half size
 
@@ -33,18 +34,9 @@ _STYLE: Any = {
     "svg.fonttype": "path",
     "path.simplify": False,
 }
-_DASHES: tuple[Any, ...] = (
-    "-",
-    (0, (6, 1.5)),
-    (0, (3, 1.2)),
-    (0, (5, 1.2, 1.2, 1.2)),
-    (0, (1.5, 1)),
-    (0, (8, 2, 2, 2)),
-)
-_REFERENCE = "#555555"
+_ROOM, _ROW = 1.5, 0.42  # inches of a lying figure: around the rows, and for each row
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
-_FEW_BANDS = 3  # more bands than these are drawn paler, so that the lines stay on top
 _TICKS = ((1.3, (1.0, 2.0, 3.0, 5.0, 7.0)), (3.0, (1.0, 2.0, 5.0)), (math.inf, (1.0,)))
 """Up to how many decades an axis labels which multiples of a power of ten."""
 
@@ -67,60 +59,50 @@ def png(figure: Figure, dpi: int = 160) -> bytes:
 
 
 def _draw(figure: Figure) -> Canvas:
-    canvas = Canvas(figsize=(WIDTH, HEIGHT), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, _height(figure)), layout="constrained")
     axes = canvas.add_subplot()
     _scales(axes, figure)
-    _methods(axes, [series for series in figure.series if series.role == "method"])
-    _references(axes, figure)
+    draw_methods(axes, [series for series in figure.series if series.role == "method"], lying=bool(figure.names))
+    draw_references(axes, figure)
     axes.set_title(figure.title, loc="left", pad=10)
-    axes.set_xlabel(figure.x_label)
-    axes.set_ylabel(figure.y_label)
-    axes.margins(x=0)
+    _labels(axes, figure)
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    columns = 2 if len(figure.series) + len(figure.lines) > 1 else 1
-    canvas.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, handlelength=2.8)
+    handles, labels = legend_entries(axes, figure)
+    if labels:
+        canvas.legend(handles, labels, loc="outside lower center", ncols=2 if len(labels) > 1 else 1, handlelength=2.8)
     return canvas
 
 
-def _methods(axes: Axes, series: Sequence[Series]) -> None:
-    colours = sns.color_palette("colorblind", n_colors=max(len(series), 1))
-    shade = 0.2 if len(series) <= _FEW_BANDS else 0.1
-    for index, (one, colour) in enumerate(zip(series, colours, strict=False)):
-        dashes = _DASHES[index % len(_DASHES)]
-        axes.fill_between(one.x, one.low, one.high, step="post", color=colour, alpha=shade, linewidth=0)
-        axes.plot(
-            one.x, one.middle, drawstyle="steps-post", color=colour, linestyle=dashes, linewidth=1.9, label=one.label
-        )
+def _height(figure: Figure) -> float:
+    """Return the height in inches: that of the page's figures, or as much as the rows of a lying one need."""
+    return min(HEIGHT, _ROOM + _ROW * len(figure.names)) if figure.names else HEIGHT
 
 
-def _references(axes: Axes, figure: Figure) -> None:
-    for one in figure.series:
-        if one.role == "reference":
-            axes.plot(
-                one.x,
-                one.middle,
-                drawstyle="steps-post",
-                color=_REFERENCE,
-                linestyle=":",
-                linewidth=1.4,
-                label=one.label,
-            )
-    for (label, height), dashes in zip(figure.lines.items(), ((0, (7, 3)), (0, (2, 2)), "-."), strict=False):
-        axes.axhline(height, color=_REFERENCE, linestyle=dashes, linewidth=1.0, label=label)
+def _labels(axes: Axes, figure: Figure) -> None:
+    if figure.names:
+        axes.set_yticks(list(figure.names.values()), list(figure.names))
+        axes.set_ylim(max(figure.names.values()) + 0.6, min(figure.names.values()) - 0.6)
+        axes.set_xlabel(figure.y_label)
+        axes.tick_params(axis="y", length=0)
+        return
+    axes.set_xlabel(figure.x_label)
+    axes.set_ylabel(figure.y_label)
+    axes.margins(x=0.03 if any(series.style == "points" for series in figure.series) else 0)
 
 
 def _scales(axes: Axes, figure: Figure) -> None:
-    if figure.x_log == "log":
+    if figure.x_log == "log" and not figure.names:
         axes.set_xscale("log")
-        _log_ticks(axes.xaxis, _span([x for series in figure.series for x in (series.x[0], series.x[-1])]))
+        _log_ticks(axes.xaxis, _span([x for series in figure.series for x in series.x]))
+    heights = "x" if figure.names else "y"
     if figure.y_log == "log":
-        axes.set_yscale("log", nonpositive="clip")
-        bottom, top = _log_limits(figure)
-        axes.set_ylim(bottom, top)
-        _log_ticks(axes.yaxis, _span([bottom, top]))
-    elif figure.series:
-        axes.set_ylim(_linear_limits(figure))
+        axes.set(**{f"{heights}scale": "log"})
+        limits = _log_limits(figure)
+        _log_ticks(getattr(axes, f"{heights}axis"), _span(limits))
+    else:
+        limits = _linear_limits(figure)
+    axes.set(**{f"{heights}lim": limits})
 
 
 def _log_limits(figure: Figure) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.core.canonical import Json
-from harness.core.types import Failure, Measurement, RunSpec, Trial
+from harness.core.types import Cost, Failure, Measurement, RunSpec, Trial
 
 Status = Literal["done", "partial", "skipped", "missing"]
 
@@ -43,7 +43,9 @@ class RunRecord:
         reason: why it was skipped, or why it ended ('budget', 'exhausted').
         journal: SHA-256 of the journal file, empty where there is none.
         final: sealed metrics of each architecture that was ever recommended, under the final recipe.
-        seconds: real seconds by phase ('ask', 'evaluate', 'tell'), informative, not part of byte equality.
+        final_cost: what the final evaluations were charged together; None where no record says.
+        seconds: real seconds by phase ('ask', 'evaluate', 'tell', 'selection', 'final') and of the whole run
+            ('wall'), informative, not part of byte equality.
         manifest: what was recorded of the run before its first trial: protocol hash, environment, seeds.
     """
 
@@ -53,6 +55,7 @@ class RunRecord:
     trials: tuple[TrialRecord, ...]
     journal: str
     final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    final_cost: Cost | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Json] = field(default_factory=dict)
 
@@ -126,7 +129,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One curve of a figure: x, the middle, and the band around it."""
+    """One curve of a figure: x, the middle, and the band around it.
+
+    Attributes:
+        style: how it is drawn: 'steps' (right-continuous), 'line', 'points' (with whiskers where the band is not
+            empty), 'box' (low, middle and high of a sample) or 'bars' (each from its x to the next).
+    """
 
     label: str
     x: tuple[float, ...]
@@ -134,11 +142,17 @@ class Series:
     low: tuple[float, ...]
     high: tuple[float, ...]
     role: Literal["method", "reference"] = "method"
+    style: Literal["steps", "line", "points", "box", "bars"] = "steps"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of a report as plain data."""
+    """A figure of a report as plain data.
+
+    Attributes:
+        names: name -> x of the rows of a figure whose x is no quantity; it is drawn lying, so that the names are
+            read from top to bottom and the heights run to the right. Series with one label share a colour.
+    """
 
     name: str
     title: str
@@ -149,6 +163,7 @@ class Figure:
     x_log: str = "log"  # 'log' or 'linear'
     y_log: str = "linear"  # 'log' or 'linear'
     lines: Mapping[str, float] = field(default_factory=dict)  # labelled horizontal reference lines
+    names: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
