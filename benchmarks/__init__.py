@@ -1,6 +1,7 @@
 """Benchmarks, by name. A new benchmark is one file and one line here."""
 
 BENCHMARKS: dict[str, str] = {
+    "digits201": "benchmarks.tabular.digits201:Digits201",
     "nb201": "benchmarks.tabular.nb201:NB201Table",
     "nb201-training": "benchmarks.training.benchmark:NB201Training",
     "table": "benchmarks.tabular.user:UserTable",

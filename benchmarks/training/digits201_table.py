@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import math
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from benchmarks.spaces.nb201 import OPERATIONS, NasBench201, parse
+from benchmarks.tabular.digits201_file import NETWORK, SCHEMA, Packed, load, write
 from benchmarks.training.digits201 import (
     DIGITS_201,
     Bundle,
@@ -29,11 +28,9 @@ from benchmarks.training.digits201 import (
     train_bundle,
     trained_cells,
 )
-from harness.core.canonical import Json, canonical_json
+from harness.core.canonical import Json
 from harness.core.errors import DataCorrupt, DataMissing, UsageError
 from harness.core.seeds import SeedTree
-
-SCHEMA = 1
 
 TOLERANCE = 2.5
 """Largest mean absolute difference in final validation accuracy (points) to a re-training on another machine.
@@ -41,24 +38,6 @@ TOLERANCE = 2.5
 Rounding grows over the steps of a training: the fused and the reference trainer end 1.5 points apart on average for the
 same network and seed, without a bias, where two seeds end 2.5 points apart.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The table as arrays.
-
-    Attributes:
-        facts: recipe, data, plan and machine that it was built with, and its cost model.
-        cells: official index of the trained representative of each class, rising, (classes,).
-        valid: right answers after each epoch, -1 where the network had diverged, (classes, seeds, epochs); also `test`.
-        loss: mean training loss of each epoch, (classes, seeds, epochs).
-    """
-
-    facts: Mapping[str, Json]
-    cells: NDArray[np.uint16]
-    valid: NDArray[np.int16]
-    test: NDArray[np.int16]
-    loss: NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,30 +78,26 @@ def pack(folder: Path, target: Path, *, definition: Definition = DIGITS_201) -> 
             f"{folder}: {len(missing)} of {len(plan(definition))} bundles are not built yet; run the build again"
         )
     results = [_load_result(folder, bundle) for bundle in plan(definition)]
-    facts = json.loads((folder / "circumstances.json").read_text(encoding="utf-8"))
-    facts |= {"schema": SCHEMA, "images": {name: len(split) for name, split in course(definition).watch.items()}}
-    facts["seconds"] = cost_model(plan(definition), [result.seconds for result in results])
     arrays = {
         name: _spread(definition, [getattr(result, name) for result in results]) for name in ("valid", "test", "loss")
     }
-    _write(target, facts, trained_cells(definition), arrays)
-    return target
+    facts = _facts(folder, definition, [result.seconds for result in results])
+    return write(target, facts, trained_cells(definition), arrays)
 
 
-def _write(
-    target: Path, facts: Mapping[str, Json], cells: tuple[int, ...], arrays: Mapping[str, NDArray[np.generic]]
-) -> None:
-    partial = target.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(
-            file,
-            facts=np.frombuffer(canonical_json(facts).encode(), dtype=np.uint8),
-            cells=np.array(cells, dtype=np.uint16),
-            valid=arrays["valid"].astype(np.int16),
-            test=arrays["test"].astype(np.int16),
-            loss=arrays["loss"].astype(np.float16),
-        )
-    partial.replace(target)
+def _facts(folder: Path, definition: Definition, seconds: list[float]) -> dict[str, Json]:
+    """Return what is known of a finished build: its circumstances, its seeds, when and how long it took, its costs."""
+    facts: dict[str, Json] = json.loads((folder / "circumstances.json").read_text(encoding="utf-8"))
+    times = [path_of(folder, bundle).stat().st_mtime for bundle in plan(definition)]
+    first, last = (datetime.fromtimestamp(time, UTC).date().isoformat() for time in (min(times), max(times)))
+    return facts | {
+        "schema": SCHEMA,
+        "images": {name: len(split) for name, split in course(definition).watch.items()},
+        "seeds": list(definition.seeds),
+        "bundle_width": definition.width,
+        "trained": {"first": first, "last": last, "processor_seconds": sum(seconds)},
+        "seconds": cost_model(plan(definition), seconds),
+    }
 
 
 def _load_result(folder: Path, bundle: Bundle) -> Result:
@@ -140,10 +115,10 @@ def _spread(definition: Definition, parts: list[NDArray[np.generic]]) -> NDArray
 
 
 def cost_model(bundles: tuple[Bundle, ...], seconds: list[float]) -> dict[str, Json]:
-    """Return the seconds of one network as a constant plus a price for each operation, fitted to bundles.
+    """Return the seconds of one network as a constant plus a price for each operation, none below zero.
 
     The seconds of a bundle do not tell what one network cost; their differences between bundles tell what an
-    operation costs.
+    operation costs. Bundles too few to tell give every network the mean seconds.
     """
     space = NasBench201()
     counts = np.zeros((len(bundles), len(OPERATIONS)))
@@ -151,28 +126,10 @@ def cost_model(bundles: tuple[Bundle, ...], seconds: list[float]) -> dict[str, J
         row[0] = len(bundle.cells)  # in the place of `none`, which is free
         for cell in bundle.cells:
             row[1:] += np.bincount(parse(space.arch(cell)), minlength=len(OPERATIONS))[1:]
-    prices, *_ = np.linalg.lstsq(counts, np.array(seconds), rcond=None)
-    return {name: float(price) for name, price in zip(("network", *OPERATIONS[1:]), prices, strict=True)}
-
-
-def load(path: Path) -> Table:
-    """Return a packed table.
-
-    Raises:
-        DataMissing: there is no such file.
-        DataCorrupt: it is no table of this schema.
-    """
-    if not path.exists():
-        raise DataMissing(f"{path}: no such table; build it, or reinstall the package that ships it")
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            facts = json.loads(file["facts"].tobytes())
-            table = Table(facts, file["cells"], file["valid"], file["test"], file["loss"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataCorrupt(f"{path}: no digits-201 table ({error}); build it again or reinstall the package") from error
-    if facts.get("schema") != SCHEMA:
-        raise DataCorrupt(f"{path}: schema {facts.get('schema')}, this version reads {SCHEMA}; reinstall the package")
-    return table
+    prices, _ = nnls(counts, np.array(seconds))
+    if prices[0] <= 0:
+        prices = np.array([sum(seconds) / counts[:, 0].sum(), *np.zeros(len(OPERATIONS) - 1)])
+    return {name: float(price) for name, price in zip((NETWORK, *OPERATIONS[1:]), prices, strict=True)}
 
 
 def verify(
@@ -208,14 +165,14 @@ def _draw(definition: Definition, cells: int, seed: int) -> list[Bundle]:
     ]
 
 
-def _check_origin(path: Path, table: Table, definition: Definition) -> None:
+def _check_origin(path: Path, table: Packed, definition: Definition) -> None:
     now = circumstances(definition)
     changed = [key for key in ("recipe", "noise", "train_images", "data", "plan") if table.facts.get(key) != now[key]]
     if changed:
         raise DataCorrupt(f"{path}: built with another {', '.join(changed)} than this version; reinstall the package")
 
 
-def _compare(definition: Definition, table: Table, bundles: list[Bundle], results: list[Result]) -> Verification:
+def _compare(definition: Definition, table: Packed, bundles: list[Bundle], results: list[Result]) -> Verification:
     recorded = table.facts["machine"]
     assert isinstance(recorded, dict)
     foreign = tuple(key for key, value in machine().items() if recorded.get(key) != value)
@@ -232,8 +189,3 @@ def _compare(definition: Definition, table: Table, bundles: list[Bundle], result
     networks = sum(len(bundle.cells) for bundle in bundles)
     numbers = tuple(bundle.number for bundle in bundles)
     return Verification("tolerance" if foreign else "bitwise", numbers, networks, differing, points, foreign)
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a table's file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

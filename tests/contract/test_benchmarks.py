@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,22 @@ from harness.core.registry import load, registry
 from harness.testing import BenchmarkContract, Opening
 
 GUIDE = Path(__file__).parents[2] / "docs" / "data.md"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "digits201": {"file": "digits201.npz"},
     "nb201": {"table": "nb201-v1.1", "dataset": "cifar10"},
     "nb201-training": {"channels": 2, "train_images": 128, "valid_images": 100},
     "table": {"manifest": "table.yaml"},
 }
 QUERIES = {
+    "digits201": Query(
+        "digits/valid@9ep(640) mean-of-trials",
+        ("digits/multiply-adds",),
+        ("digits/test@9ep(640) mean-of-trials",),
+        9,
+        9,
+    ),
     "nb201": Query(
         "cifar10/valid@12ep(25k) mean-of-trials",
         ("cifar10/parameters",),
@@ -45,6 +55,14 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def invented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an invented table in the schema of digits-201."""
+    folder = tmp_path_factory.mktemp("invented")
+    runpy.run_path(str(FIXTURES / "digits201_tables.py"))["invent"](folder / "digits201.npz")
+    return folder
+
+
 @pytest.mark.parametrize("name", registry("benchmarks"), scope="class")
 class TestRegistered(BenchmarkContract):
     draws = 3
@@ -52,7 +70,7 @@ class TestRegistered(BenchmarkContract):
     @pytest.fixture(scope="class")
     @classmethod
     def opening(cls, name: str, request: pytest.FixtureRequest, cache_dir: Path) -> Opening:
-        data = {"nb201": "data_dir", "table": "example"}.get(name)
+        data = {"digits201": "invented", "nb201": "data_dir", "table": "example"}.get(name)
         place = Place(request.getfixturevalue(data) if data else None, cache_dir)
         config = load("benchmarks", name).Config(**OPTIONS[name])
         return Opening(registry("benchmarks")[name], config, place, QUERIES[name])
