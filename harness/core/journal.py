@@ -6,9 +6,10 @@ before it (64 zeros for the first). A last line without its line break was torn 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
+
+import orjson
 
 from harness.core.canonical import canonical_json, sha256_text
 from harness.core.errors import JournalCorrupt
@@ -47,7 +48,7 @@ def entries(lines: list[str], name: str) -> Iterator[dict[str, Any]]:
     previous = GENESIS
     for number, line in enumerate(lines, start=1):
         try:
-            entry = json.loads(line)
+            entry = orjson.loads(line)
             follows = entry["prev"] == previous
         except (ValueError, KeyError, TypeError):
             entry, follows = {}, False

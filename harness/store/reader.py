@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from harness.core.canonical import sha256_text
 from harness.core.codec import result_from_json, spec_to_json, work_from_json
 from harness.core.errors import JournalCorrupt
@@ -93,5 +95,5 @@ def _final(folder: Path, lines: list[str]) -> dict[str, dict[str, float]]:
 
 
 def _seconds(path: Path) -> dict[str, float]:
-    rows = [json.loads(line) for line in read_lines(path)]
+    rows = orjson.loads(f"[{','.join(read_lines(path))}]")
     return {name: sum(row[column] for row in rows) for column, name in ((1, "ask"), (2, "evaluate"), (3, "tell"))}
