@@ -42,11 +42,11 @@ class RunRecord:
         status: 'done', 'partial' (stopped on the way), 'skipped' (with `reason`) or 'missing' (never started).
         reason: why it was skipped, or why it ended ('budget', 'exhausted').
         journal: SHA-256 of the journal file, empty where there is none.
-        final: sealed metrics of each architecture that was ever recommended, under the final recipe.
-        final_cost: what the final evaluations were charged together; None where no record says.
+        final: sealed metrics of the architecture that the run reports, under the final recipe, mean over final seeds.
         seconds: real seconds by phase ('ask', 'evaluate', 'tell', 'selection', 'final') and of the whole run
             ('wall'), informative, not part of byte equality.
         manifest: what was recorded of the run before its first trial: protocol hash, environment, seeds.
+        final_cost: what the final evaluations were charged together; None where no record says.
     """
 
     spec: RunSpec
@@ -55,9 +55,9 @@ class RunRecord:
     trials: tuple[TrialRecord, ...]
     journal: str
     final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    final_cost: Cost | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Json] = field(default_factory=dict)
+    final_cost: Cost | None = None
 
 
 def run_folder(spec: RunSpec) -> str:
