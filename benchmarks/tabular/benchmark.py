@@ -147,15 +147,21 @@ class TableBenchmark:
         }
 
     def references(self, budget: Budget) -> dict[str, Json]:
-        """Return random sampling, optimum and expected random search, computed from the table."""
+        """Return random sampling, optimum, expected random search and how values spread, computed from the table."""
         question, archs = self._question, self.table.archs
         columns = [question.objective, *question.sealed]
         facts: dict[str, Json] = {
             "random_sampling": references.sampling(columns),
             "optimum": references.optimum(columns, archs),
+            "quantiles": references.quantiles(question.sealed),
+            "ranges": references.ranges(question.secondary),
+            "agreement": references.agreement(question.objective, question.sealed),
         }
+        total = int(self.table.manifest["archs"]["total"])
+        if question.sealed:
+            facts["fronts"] = references.fronts(question.sealed[0], question.secondary)
+            facts["best_of_draws"] = references.best_of_draws(question.objective, question.sealed[0], total)
         if question.sealed and budget.unit in {*self.units}:
-            total = int(self.table.manifest["archs"]["total"])
             search = references.random_search(
                 question.objective, question.sealed[0], self._prices, self.fidelities[-1], budget, total
             )

@@ -253,11 +253,18 @@ class Benchmark(Protocol):
         """Return the sealed metrics of `arch` under the final recipe (looked up, or trained with `seed`)."""
         ...
 
+    def final_cost(self, arch: Arch) -> Cost:
+        """Return what one such final evaluation is charged: the trainings behind it; None in it is unknown."""
+        ...
+
     def references(self, budget: Budget) -> dict[str, Json]:
         """Return exact facts of the space for the reports; empty where the space cannot be listed.
 
         `random_sampling`: metric -> {mean, std, n}; `optimum`: metric -> {value, arch};
-        `random_search`: {metric, expected, spent: [...], curve: [...], basis} at this budget.
+        `random_search`: {metric, expected, spent: [...], curve: [...], basis} at this budget;
+        `best_of_draws`: {metric, draws: [...], expected: [...]}; `quantiles`: metric -> evenly spaced quantiles;
+        `ranges`: secondary metric -> {low, high, better}; `fronts`: secondary metric -> {metric, cost, value};
+        `agreement`: metric -> {objective, kendall_tau, n}.
         """
         ...
 
