@@ -18,7 +18,7 @@ from reports.marks import draw_methods, draw_references, legend_entries
 
 WIDTH, HEIGHT = 7.2, 4.6  # inches: the text width of a page, text at 11 points stays legible at half size
 
-_STYLE: Any = {
+STYLE: Any = {
     **sns.axes_style("ticks"),
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same glyphs
     "font.size": 11,
@@ -35,6 +35,7 @@ _STYLE: Any = {
     "path.simplify": False,
 }
 _ROOM, _ROW = 1.5, 0.42  # inches of a lying figure: around the rows, and for each row
+_ENTRY = 0.2  # inches that an entry of the legend adds to a figure too narrow for two columns of them
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
 _TICKS = ((1.3, (1.0, 2.0, 3.0, 5.0, 7.0)), (3.0, (1.0, 2.0, 5.0)), (math.inf, (1.0,)))
@@ -43,34 +44,39 @@ _TICKS = ((1.3, (1.0, 2.0, 3.0, 5.0, 7.0)), (3.0, (1.0, 2.0, 5.0)), (math.inf, (
 
 def svg(figure: Figure) -> bytes:
     """Return the figure as SVG without a date or a random id."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         stream = io.BytesIO()
         metadata = {"Date": None, "Creator": None, "Title": figure.title}
-        _draw(figure).savefig(stream, format="svg", metadata=metadata)
+        draw(figure).savefig(stream, format="svg", metadata=metadata)
     return stream.getvalue()
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:
     """Return the figure as a picture of points, for a look and for terminals that show one."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         stream = io.BytesIO()
-        _draw(figure).savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
+        draw(figure).savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
     return stream.getvalue()
 
 
-def _draw(figure: Figure) -> Canvas:
-    canvas = Canvas(figsize=(WIDTH, _height(figure)), layout="constrained")
+def draw(figure: Figure, width: float = WIDTH, *, titled: bool = True) -> Canvas:
+    """Return the figure drawn at a width in inches, to be saved within the context of `STYLE`."""
+    canvas = Canvas(figsize=(width, _height(figure)), layout="constrained")
     axes = canvas.add_subplot()
     _scales(axes, figure)
     draw_methods(axes, [series for series in figure.series if series.role == "method"], lying=bool(figure.names))
     draw_references(axes, figure)
-    axes.set_title(figure.title, loc="left", pad=10)
+    if titled:
+        axes.set_title(figure.title, loc="left", pad=10)
     _labels(axes, figure)
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     handles, labels = legend_entries(axes, figure)
+    columns = 2 if len(labels) > 1 and width >= WIDTH else 1
+    if width < WIDTH:
+        canvas.set_figheight(_height(figure) + _ENTRY * len(labels))
     if labels:
-        canvas.legend(handles, labels, loc="outside lower center", ncols=2 if len(labels) > 1 else 1, handlelength=2.8)
+        canvas.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.8)
     return canvas
 
 
