@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harness.core.records import Figure, Series
-from reports.figures import _draw, png, svg
+from reports.figures import draw, png, svg
 
 X = (100.0, 1000.0, 20_000.0)
 ONE = Series("a method (n = 30)", X, (5.0, 1.0, 0.0), (4.0, 0.5, 0.0), (6.0, 2.0, 0.3))
@@ -29,18 +29,18 @@ def test_the_same_data_give_the_same_bytes_and_other_data_others() -> None:
 
 def test_curves_are_drawn_as_right_continuous_steps() -> None:
     """A step keeps its height up to the next place: the path has a point at (next x, old y)."""
-    line = _draw(replace(FIGURE, series=(ONE,), lines={})).axes[0].lines[0]
+    line = draw(replace(FIGURE, series=(ONE,), lines={})).axes[0].lines[0]
     assert line.get_drawstyle() == "steps-post"
     assert list(line.get_xdata()) == list(X)
 
 
 def test_nothing_but_the_given_series_and_lines_is_named() -> None:
-    labels = [text.get_text() for legend in _draw(FIGURE).legends for text in legend.get_texts()]
+    labels = [text.get_text() for legend in draw(FIGURE).legends for text in legend.get_texts()]
     assert labels == ["a method (n = 30)", "exact", "random sampling"]
 
 
 def test_a_regret_of_zero_lies_below_the_axis_and_does_not_stretch_it() -> None:
-    bottom, top = _draw(FIGURE).axes[0].get_ylim()
+    bottom, top = draw(FIGURE).axes[0].get_ylim()
     assert bottom == pytest.approx(0.6)  # of the lowest positive middle, 1.0; the band may leave
     assert top > 7.0
 
@@ -53,12 +53,12 @@ def test_a_figure_without_any_visible_regret_is_still_drawn(heights: tuple[float
 
 def test_more_methods_than_colours_are_all_drawn() -> None:
     many = tuple(replace(ONE, label=str(number)) for number in range(14))
-    assert len(_draw(replace(FIGURE, series=many, lines={})).axes[0].lines) == 14
+    assert len(draw(replace(FIGURE, series=many, lines={})).axes[0].lines) == 14
 
 
 def test_one_wide_band_does_not_flatten_the_lines_of_a_linear_figure() -> None:
     poor = Series("poor start", X, (92.0, 95.0, 96.0), (50.0, 94.0, 95.5), (96.0, 96.0, 96.5))
-    bottom, top = _draw(Figure("f", "T", "x", "y", (poor,))).axes[0].get_ylim()
+    bottom, top = draw(Figure("f", "T", "x", "y", (poor,))).axes[0].get_ylim()
     assert 88 < bottom < 92
     assert 96.5 < top < 97
 
@@ -66,5 +66,5 @@ def test_one_wide_band_does_not_flatten_the_lines_of_a_linear_figure() -> None:
 @pytest.mark.parametrize("height", [0.0, 95.0])
 def test_a_flat_linear_figure_has_room_around_its_line(height: float) -> None:
     flat = Series("flat", X, (height,) * 3, (height,) * 3, (height,) * 3)
-    bottom, top = _draw(Figure("f", "T", "x", "y", (flat,))).axes[0].get_ylim()
+    bottom, top = draw(Figure("f", "T", "x", "y", (flat,))).axes[0].get_ylim()
     assert bottom < height < top
