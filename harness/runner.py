@@ -17,7 +17,7 @@ from harness.core.errors import RulesBroken
 from harness.core.interfaces import Benchmark, Query, Searcher, Task
 from harness.core.registry import load
 from harness.core.schema import Track
-from harness.core.types import Arch, Evaluate, Failure, Measurement, Outcome, RunSpec, Trial, Work
+from harness.core.types import Arch, Cost, Evaluate, Failure, Measurement, Outcome, RunSpec, Trial, Work
 from harness.protocol import build
 
 Listener = Callable[[float], None]
@@ -38,8 +38,12 @@ class Recording(Protocol):
         """Record the seconds of a trial."""
         ...
 
-    def final(self, arch: str, seed: int, metrics: Mapping[str, float]) -> None:
-        """Record final metrics."""
+    def phase(self, name: str, seconds: float) -> None:
+        """Record the seconds of something that is no trial."""
+        ...
+
+    def final(self, arch: str, seed: int, metrics: Mapping[str, float], cost: Cost | None = None) -> None:
+        """Record final metrics and what they are charged."""
         ...
 
     def finish(self, reason: str, spent: float, recommended: str | None) -> None:
@@ -75,11 +79,15 @@ def execute(spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recordi
         RulesBroken: the method or the benchmark broke the rules of the loop.
         ReplayDiverged: the run took another course than its journal.
     """
+    whole = Stopwatch()
     search = _Search(spec, track, benchmark, recorder, listener)
     reason = search.loop()
+    watch = Stopwatch()
     chosen = search.choose()
+    recorder.phase("selection", watch.lap())
     if chosen is not None:
         search.evaluate_finally(chosen)
+    recorder.phase("wall", whole.lap())
     recorder.finish(reason, search.ledger.spent, chosen)
 
 
@@ -200,12 +208,14 @@ class _Search:
         return self.standing
 
     def evaluate_finally(self, arch: Arch) -> None:
-        """Record the sealed metrics of `arch` under the final recipe, once per final seed."""
+        """Record the sealed metrics of `arch` under the final recipe with their cost, once per final seed."""
         for seed in self.track.final.seeds:
+            watch = Stopwatch()
             metrics = self.recorder.finals.get((arch, seed))
             if metrics is None:
                 metrics = dict(self.benchmark.final(arch, self.seeds.child("final", arch, seed).seed()))
-            self.recorder.final(arch, seed, metrics)
+            self.recorder.final(arch, seed, metrics, self.benchmark.final_cost(arch))
+            self.recorder.phase("final", watch.lap())
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,11 @@ class Toy:
         """Return the true test accuracy."""
         return {TEST: _landscape()[arch].test}
 
+    def final_cost(self, arch: Arch) -> Cost:
+        """Return what a training of the final epochs costs."""
+        epochs, seconds = self.query.final_epochs, _landscape()[arch].seconds
+        return Cost(epochs, train_seconds=epochs * seconds, multiply_adds=epochs * seconds * 1e9)
+
     def references(self, budget: Budget) -> dict[str, Json]:  # noqa: ARG002 (the same at every budget)
         """Return the exact mean of random sampling and the optimum."""
         tests = {arch: nature.test for arch, nature in _landscape().items()}
@@ -196,6 +201,10 @@ class Wrapped:
     def final(self, arch: Arch, seed: int) -> Mapping[str, float]:
         """Return the other's sealed metrics."""
         return self.inner.final(arch, seed)
+
+    def final_cost(self, arch: Arch) -> Cost:
+        """Return what the other charges."""
+        return self.inner.final_cost(arch)
 
     def references(self, budget: Budget) -> dict[str, Json]:
         """Return the other's references."""

@@ -22,7 +22,7 @@ from harness.core.interfaces import Benchmark, Place, Query
 from harness.core.records import TrialRecord
 from harness.core.registry import registry
 from harness.core.schema import ProtocolModel, Track
-from harness.core.types import Failure, Outcome, RunSpec, Trial
+from harness.core.types import Cost, Failure, Outcome, RunSpec, Trial
 from harness.runner import execute, query_of
 from harness.testing_toy import FULL, TEST, VALID, Failing
 
@@ -146,6 +146,7 @@ class Notebook:
         trials: everything recorded, in the order of landing.
         lines: the same as canonical JSON.
         recorded: the lines of the attempt that is resumed.
+        final_costs: what each final evaluation is charged.
         reason: why the run ended.
     """
 
@@ -154,6 +155,7 @@ class Notebook:
     finals: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
     trials: list[TrialRecord] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    final_costs: list[Cost | None] = field(default_factory=list)
     reason: str = ""
 
     def append(self, trial: Trial, outcome: Outcome, spent: float, recommended: str | None, *, counted: bool) -> None:
@@ -173,9 +175,13 @@ class Notebook:
     def timing(self, trial_id: int, ask: float, evaluate: float, tell: float) -> None:
         """Forget the seconds."""
 
-    def final(self, arch: str, seed: int, metrics: Mapping[str, float]) -> None:
+    def phase(self, name: str, seconds: float) -> None:
+        """Forget the seconds."""
+
+    def final(self, arch: str, seed: int, metrics: Mapping[str, float], cost: Cost | None = None) -> None:
         """Record the final metrics."""
         self.finals[arch, seed] = dict(metrics)
+        self.final_costs.append(cost)
 
     def finish(self, reason: str, spent: float, recommended: str | None) -> None:
         """Seal the run."""

@@ -9,7 +9,7 @@ from math import isnan
 from statistics import fmean
 
 from benchmarks.tabular import references
-from benchmarks.tabular.lookup import Prices, Readings
+from benchmarks.tabular.lookup import Prices, Readings, recorded_cost
 from benchmarks.tabular.query import Question
 from benchmarks.tabular.store import Table
 from harness.core.budget import Budget
@@ -127,6 +127,16 @@ class TableBenchmark:
         if row is None:
             return {}
         return {reading.name: value for reading in self._readings.sealed if not isnan(value := reading.at(row, seed))}
+
+    def final_cost(self, arch: Arch) -> Cost:
+        """Return what one training behind the primary sealed metric cost, as far as the table recorded it.
+
+        The multiply-adds follow from the network and the training images; seconds are the epochs times the recorded
+        seconds of one, and a validation pass where that is recorded. A gap stays unknown.
+        """
+        training = self._question.final_training
+        epochs = training.epochs or self._question.query.final_epochs
+        return recorded_cost(self.table, training, self.table.rows.get(arch), epochs)
 
     def manifest(self) -> dict[str, Json]:
         """Return what a record says of the table; its content hash is the benchmark's fingerprint."""

@@ -160,6 +160,26 @@ class Prices:
         return Cost(float(epochs), seconds if self.seconds_known else None, work if self.work_known else None)
 
 
+def recorded_cost(table: Table, training: MetricName, row: int | None, epochs: int) -> Cost:
+    """Return the cost of one training of a cell where the table has it: a gap is unknown here, not a mean."""
+
+    def value(quantity: str, train: str | None) -> float | None:
+        series = table.series.get(str(MetricName(training.dataset, quantity, train=train)))
+        if series is None or series.mean is None:
+            return None
+        return _NAN if row is None else float(series.mean[row])
+
+    per_epoch, images = value(SECONDS_PER_EPOCH, training.train), images_of(training.train)
+    per_pass, network = value(SECONDS_PER_VALIDATION, training.train) or 0.0, value(MULTIPLY_ADDS, None)
+    seconds = None if per_epoch is None else epochs * per_epoch + per_pass
+    work = None if network is None or images is None else BACKWARD_AND_FORWARD * 1e6 * images * network * epochs
+    return Cost(float(epochs), _unless_gap(seconds), _unless_gap(work))
+
+
+def _unless_gap(value: float | None) -> float | None:
+    return None if value is None or isnan(value) else value
+
+
 def images_of(train: str | None) -> float | None:
     """Return the number of training images that a name states (`25k`), or None."""
     if train is None:

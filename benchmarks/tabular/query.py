@@ -74,6 +74,18 @@ class Question:
         return parsed
 
     @property
+    def final_training(self) -> MetricName:
+        """The parsed name of the primary sealed metric, which says which training is behind it.
+
+        Raises:
+            UsageError: the query asks for no sealed metric.
+        """
+        primary = parse(self.query.sealed[0]) if self.query.sealed else None
+        if primary is None:
+            raise UsageError("final.metrics: no sealed metric is asked for, so nothing is trained at the end; name one")
+        return primary
+
+    @property
     def secondary(self) -> list[Column]:
         """The further open columns to record; those the table lacks are left out."""
         return self._columns(self.query.secondary)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, reduce
 from importlib import import_module
+from operator import add
 from typing import ClassVar
 
 import torch
@@ -119,7 +120,7 @@ class NB201Training:
         result = self._train(Job(work.arch, trial.seed, work.epochs), self._search)
         if isinstance(result, TrialFailed):
             spent = max(1.0, result.spent_epochs - work.start)  # an epoch was begun in any case
-            return Outcome(Failure(result.reason, self._cost(work.arch, spent)))
+            return Outcome(Failure(result.reason, self._cost(work.arch, spent, len(self._data.train))))
         tested = not self._searched_tests.keys().isdisjoint(self._query.sealed)
         sealed = self._tested(self._names.at("test", work.epochs), result) if tested else {}
         return Outcome(self._measurement(work, result), sealed)
@@ -138,6 +139,16 @@ class NB201Training:
                 sealed |= self._tested(name, result)
         return sealed
 
+    def final_cost(self, arch: Arch) -> Cost:
+        """Return the epochs and multiply-adds of the trainings that `final` does; one that fails costs as much."""
+        train, valid = len(self._data.train), len(self._data.valid)
+        costs = [Cost(0.0, multiply_adds=0.0)]
+        for name in self._query.sealed:
+            searched = self._searched_tests.get(name)
+            images = train + valid if searched is None else train
+            costs.append(self._cost(arch, searched or self._query.final_epochs, images))
+        return reduce(add, costs)
+
     def references(self, budget: Budget) -> dict[str, Json]:  # noqa: ARG002 - nothing is known of an untrained space
         """Return no facts: nobody has trained the whole space under this recipe."""
         return {}
@@ -150,7 +161,7 @@ class NB201Training:
             seconds=self._query.search_epochs * pace.epoch(train, valid),
             memory=pace.memory,
             basis=f"{pace.images} images of an average cell trained by engine {self._config.engine!r} on this machine",
-            cost=self._cost(AVERAGE, self._query.search_epochs),
+            cost=self._cost(AVERAGE, self._query.search_epochs, train),
             final_seconds=self._query.final_epochs * pace.epoch(train + valid, 0),
         )
 
@@ -182,12 +193,12 @@ class NB201Training:
         return Measurement(
             value=curve[-1] if curve else metrics[self._query.objective],
             metrics=metrics,
-            cost=self._cost(work.arch, work.epochs - work.start),
+            cost=self._cost(work.arch, work.epochs - work.start, len(self._data.train)),
             curve=curve,
         )
 
-    def _cost(self, arch: str, epochs: float) -> Cost:
-        images = epochs * len(self._data.train)
+    def _cost(self, arch: str, epochs: float, trained: int) -> Cost:
+        images = epochs * trained
         return Cost(epochs=epochs, multiply_adds=3.0 * self._skeleton.multiply_adds(arch) * images)
 
     def _tested(self, name: str, fit: Fit) -> dict[str, float]:

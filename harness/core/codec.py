@@ -79,7 +79,8 @@ def cost_to_json(cost: Cost) -> Plain:
     return data
 
 
-def _cost(data: Plain) -> Cost:
+def cost_from_json(data: Plain) -> Cost:
+    """Return the cost that `data` describes."""
     return Cost(data["epochs"], data.get("train_seconds"), data.get("multiply_adds"))
 
 
@@ -97,7 +98,7 @@ def result_to_json(result: Measurement | Failure) -> Plain:
 
 def result_from_json(data: Plain) -> Measurement | Failure:
     """Return the result that `data` describes."""
-    cost = _cost(data["cost"])
+    cost = cost_from_json(data["cost"])
     if "failure" in data:
         return Failure(data["failure"], cost)
     scores: Mapping[str, float] = data.get("scores", {})

@@ -43,6 +43,7 @@ class RunRecord:
         reason: why it was skipped, or why it ended ('budget', 'exhausted').
         journal: SHA-256 of the journal file, empty where there is none.
         final: sealed metrics of the architecture that the run reports, under the final recipe, mean over final seeds.
+        finals: the same for every final seed, in the order of the protocol, where there are several.
         seconds: real seconds by phase ('ask', 'evaluate', 'tell', 'selection', 'final') and of the whole run
             ('wall'), informative, not part of byte equality.
         manifest: what was recorded of the run before its first trial: protocol hash, environment, seeds.
@@ -55,6 +56,7 @@ class RunRecord:
     trials: tuple[TrialRecord, ...]
     journal: str
     final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    finals: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Json] = field(default_factory=dict)
     final_cost: Cost | None = None

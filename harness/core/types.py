@@ -120,6 +120,17 @@ class Cost:
     train_seconds: float | None = None
     multiply_adds: float | None = None
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.epochs + other.epochs,
+            _sum(self.train_seconds, other.train_seconds),
+            _sum(self.multiply_adds, other.multiply_adds),
+        )
+
+
+def _sum(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first + second
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from harness.core.canonical import sha256_text
-from harness.core.codec import result_from_json, spec_to_json, work_from_json
+from harness.core.codec import cost_from_json, result_from_json, spec_to_json, work_from_json
 from harness.core.errors import JournalCorrupt
 from harness.core.journal import entries
 from harness.core.records import RunRecord, Status, TrialRecord
-from harness.core.types import RunSpec, Trial
+from harness.core.types import Cost, RunSpec, Trial
 from harness.store.files import read_json, read_lines
 
 
@@ -40,6 +42,7 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         final=_final(folder, lines["final.jsonl"]),
         seconds=_seconds(folder / "timings.jsonl"),
         manifest=manifest,
+        final_cost=_final_cost(folder, lines["final.jsonl"]),
     )
 
 
@@ -94,6 +97,17 @@ def _final(folder: Path, lines: list[str]) -> dict[str, dict[str, float]]:
     }
 
 
+def _final_cost(folder: Path, lines: list[str]) -> Cost | None:
+    """Return the sum over the final evaluations; None where one of them has no cost."""
+    costs = [cost_from_json(entry["cost"]) for entry in entries(lines, f"{folder}/final.jsonl") if "cost" in entry]
+    return reduce(add, costs) if costs and len(costs) == len(lines) else None
+
+
 def _seconds(path: Path) -> dict[str, float]:
+    """Return the seconds by phase: the rows of trials have one column for each, other rows name their phase."""
     rows = orjson.loads(f"[{','.join(read_lines(path))}]")
-    return {name: sum(row[column] for row in rows) for column, name in ((1, "ask"), (2, "evaluate"), (3, "tell"))}
+    trials = [row for row in rows if not isinstance(row[0], str)]
+    seconds = {name: sum(row[column] for row in trials) for column, name in ((1, "ask"), (2, "evaluate"), (3, "tell"))}
+    for name, spent in (row for row in rows if isinstance(row[0], str)):
+        seconds[name] = seconds.get(name, 0.0) + spent
+    return seconds

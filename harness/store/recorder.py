@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from harness.core.canonical import canonical_json, sha256_text
-from harness.core.codec import result_from_json, result_to_json, work_to_json
+from harness.core.codec import cost_to_json, result_from_json, result_to_json, work_to_json
 from harness.core.errors import JournalCorrupt, ReplayDiverged
 from harness.core.journal import GENESIS, chain, entries
-from harness.core.types import Failure, Outcome, Trial
+from harness.core.types import Cost, Failure, Outcome, Trial
 from harness.store.files import read_lines, write_json, writing
 
 PARTIAL = ".part"
@@ -89,7 +89,9 @@ class Recorder:
             )
         recorded["sealed.jsonl"] = recorded["sealed.jsonl"][:count]
         self._load(recorded)
-        for name, lines in recorded.items():
+        # Seconds are cut too: a torn line would swallow the next one.
+        seconds = {"timings.jsonl": read_lines(self.folder / "timings.jsonl")}
+        for name, lines in (recorded | seconds).items():
             self._cut(self.folder / name, sum(len(line.encode()) + 1 for line in lines))
         return recorded
 
@@ -126,14 +128,22 @@ class Recorder:
 
     def timing(self, trial_id: int, ask: float, evaluate: float, tell: float) -> None:
         """Record the seconds of a trial; informative, not part of byte equality."""
-        line = canonical_json([trial_id, round(ask, 7), round(evaluate, 7), round(tell, 7)])
+        self._time([trial_id, round(ask, 7), round(evaluate, 7), round(tell, 7)])
+
+    def phase(self, name: str, seconds: float) -> None:
+        """Record the seconds of a phase that is no trial: 'selection', 'final', 'wall'; informative too."""
+        self._time([name, round(seconds, 7)])
+
+    def _time(self, row: list[Any]) -> None:
+        line = canonical_json(row)
         self._timings.append(line)
         if self.durable:
             self._write("timings.jsonl", line)
 
-    def final(self, arch: str, seed: int, metrics: Mapping[str, float]) -> None:
-        """Record the sealed metrics of the chosen architecture under the final recipe."""
-        self._add("final.jsonl", {"arch": arch, "seed": seed, "metrics": dict(metrics)})
+    def final(self, arch: str, seed: int, metrics: Mapping[str, float], cost: Cost | None = None) -> None:
+        """Record the sealed metrics of the chosen architecture under the final recipe, and what they are charged."""
+        charged = {} if cost is None else {"cost": cost_to_json(cost)}
+        self._add("final.jsonl", {"arch": arch, "seed": seed, "metrics": dict(metrics), **charged})
 
     def _add(self, name: str, entry: dict[str, Any]) -> None:
         line = self._journals[name].next(entry)

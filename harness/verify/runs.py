@@ -14,6 +14,8 @@ from harness.verify.course import Course, chosen, follow
 from harness.verify.reading import Run, Source
 
 COLUMNS = 4  # of a line of timings.jsonl: id, and seconds of ask, evaluate and tell
+PHASE_COLUMNS = 2  # of one about something else than a trial: its name and its seconds
+PHASES = ("selection", "final", "wall")
 
 
 def check_run(source: Source, run: Run, protocol_hash: str, environments: frozenset[str]) -> None:
@@ -110,9 +112,10 @@ def _check_timings(source: Source, run: Run) -> None:
     for line, text in enumerate(source.lines(file, torn=run.done is None), start=1):
         row = _row(text)
         if row is None:
-            source.note("timings", file, line, "is no list of an id and three seconds", found=text)
+            source.note("timings", file, line, "is no list of an id and three seconds, or a phase and one", found=text)
             continue
-        timed.add(row[0])
+        if row[0] not in PHASES:
+            timed.add(row[0])
         if any(not 0 <= seconds < math.inf for seconds in row[1:]):
             source.note("timings", file, line, "seconds", "0 or more", row[1:])
     ids = {record.trial.id for record, _ in run.trials}
@@ -127,7 +130,10 @@ def _row(text: str) -> list[Any] | None:
         row = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(row, list) or len(row) != COLUMNS or type(row[0]) is not int:
+    if not isinstance(row, list) or not row:
+        return None
+    phase = isinstance(row[0], str) and row[0] in PHASES
+    if len(row) != (PHASE_COLUMNS if phase else COLUMNS) or not (phase or type(row[0]) is int):
         return None
     return row if all(type(seconds) in (int, float) for seconds in row[1:]) else None
 

@@ -120,6 +120,7 @@ class FinalForm(Strict):
     arch: str
     seed: int
     metrics: Metrics
+    cost: CostForm | None = None
     prev: Digest
 
 

@@ -134,7 +134,7 @@ PLAIN: dict[str, tuple[str, Forgery]] = {
         "timings",
         lambda f: f.raw(f.run() / "timings.jsonl", lambda lines: lines.__setitem__(0, "[0,-1.0,0.1,0.1]\n")),
     ),
-    "seconds that are absent": ("timings", lambda f: f.raw(f.run() / "timings.jsonl", lambda lines: lines.pop())),
+    "seconds that are absent": ("timings", lambda f: f.raw(f.run() / "timings.jsonl", lambda lines: lines.pop(0))),
     "an environment deleted": ("environment-known", lambda f: environment(f).unlink()),
 }
 
