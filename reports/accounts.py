@@ -10,7 +10,8 @@ import numpy as np
 
 from harness.core.canonical import Json
 from harness.core.records import Status, Table
-from reports.frame import Cell, Frame, Trace, TrackFrame, tidy
+from reports.frame import Cell, Frame, TrackFrame, tidy
+from reports.trace import Trace
 from reports.wording import ABSENT, amount, budget_unit
 
 _STATES: tuple[Status, ...] = ("done", "partial", "skipped", "missing")

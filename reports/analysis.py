@@ -20,10 +20,8 @@ from reports.stats import (
     holm,
     summarise,
 )
+from reports.trace import RANDOM_SEARCH
 from reports.wording import scale
-
-RANDOM_SEARCH = "random_search"
-"""The registered name of the method that every other one is measured against."""
 
 SEPARATED = "separated"
 NOT_SEPARATED = "not separated"

@@ -43,11 +43,11 @@ class RunRecord:
         reason: why it was skipped, or why it ended ('budget', 'exhausted').
         journal: SHA-256 of the journal file, empty where there is none.
         final: sealed metrics of the architecture that the run reports, under the final recipe, mean over final seeds.
-        finals: the same for every final seed, in the order of the protocol, where there are several.
         seconds: real seconds by phase ('ask', 'evaluate', 'tell', 'selection', 'final') and of the whole run
             ('wall'), informative, not part of byte equality.
         manifest: what was recorded of the run before its first trial: protocol hash, environment, seeds.
         final_cost: what the final evaluations were charged together; None where no record says.
+        finals: what `final` is the mean of, one by one in the order of the final seeds, where there are several.
     """
 
     spec: RunSpec
@@ -56,10 +56,10 @@ class RunRecord:
     trials: tuple[TrialRecord, ...]
     journal: str
     final: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    finals: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Json] = field(default_factory=dict)
     final_cost: Cost | None = None
+    finals: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
 
 
 def run_folder(spec: RunSpec) -> str:

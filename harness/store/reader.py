@@ -32,6 +32,7 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
     manifest = _manifest(folder, spec)
     done = read_json(folder / "done.json") if (folder / "done.json").is_file() else None
     lines = {name: _lines(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl")}
+    finals = _finals(folder, lines["final.jsonl"])
     status: Status = "partial" if done is None else "done"
     return RunRecord(
         spec=spec,
@@ -39,10 +40,11 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         reason="" if done is None else done["reason"],
         trials=_trials(folder, lines),
         journal=sha256_text(_whole(lines["trials.jsonl"])),
-        final=_final(folder, lines["final.jsonl"]),
+        final={arch: _mean(seeds) for arch, seeds in finals.items()},
         seconds=_seconds(folder / "timings.jsonl"),
         manifest=manifest,
         final_cost=_final_cost(folder, lines["final.jsonl"]),
+        finals={arch: tuple(seeds) for arch, seeds in finals.items() if len(seeds) > 1},
     )
 
 
@@ -86,15 +88,16 @@ def _trials(folder: Path, lines: dict[str, list[str]]) -> tuple[TrialRecord, ...
     )
 
 
-def _final(folder: Path, lines: list[str]) -> dict[str, dict[str, float]]:
-    """Return the mean over the final seeds of each sealed metric, by architecture."""
+def _finals(folder: Path, lines: list[str]) -> dict[str, list[dict[str, float]]]:
+    """Return the sealed metrics under each final seed, by architecture."""
     metrics: dict[str, list[dict[str, float]]] = {}
     for entry in entries(lines, f"{folder}/final.jsonl"):
         metrics.setdefault(entry["arch"], []).append(entry["metrics"])
-    return {
-        arch: {name: sum(values[name] for values in seeds) / len(seeds) for name in seeds[0]}
-        for arch, seeds in metrics.items()
-    }
+    return metrics
+
+
+def _mean(seeds: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(values[name] for values in seeds) / len(seeds) for name in seeds[0]}
 
 
 def _final_cost(folder: Path, lines: list[str]) -> Cost | None:

@@ -7,7 +7,8 @@ import numpy as np
 
 from harness.core.records import RunRecord, StudyRecord, TrialRecord
 from harness.core.types import Arch, Cost, Evaluate, Failure, Grow, Measurement, RunSpec, Trial
-from reports.frame import incumbents, read, tidy, trace_of
+from reports.frame import read, tidy
+from reports.trace import incumbents, trace_of
 
 SPEC = RunSpec("toy", "1.2.3", "toy", "m", "m", "base", {}, 0, 0)
 PLAN = {

@@ -1,0 +1,168 @@
+"""Judge compromises: what a run would offer between quality and a cost, at every point of its budget.
+
+A run's archive holds the architectures that no other one of the run beats in both the validated objective and the
+cost (multiply-adds, parameters, latency). It is chosen on what the search may see, and judged on a sealed metric.
+Hypervolume (Zitzler and Thiele, 1998), IGD+ (Ishibuchi et al., 2015), additive epsilon (Zitzler et al., 2003) and
+attainment surfaces (Fonseca and Fleming, 1996) are those of the library moocore.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.core.records import TrialRecord
+from harness.core.types import Evaluate, Failure, Measurement
+from reports.curves import Step
+
+Floats = NDArray[np.float64]
+
+REFERENCE = 1.0
+"""The reference point in every normalised objective: nothing at or beyond it counts."""
+
+_VOLUME = moocore.Hypervolume(ref=(REFERENCE, REFERENCE))
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Every architecture that was ever in the archive of a run, for one cost.
+
+    Attributes:
+        secondary: the cost's qualified name.
+        metric: the sealed metric that judges.
+        entered: budget spent when it came in, non-decreasing, shape (k,).
+        left: budget spent when a better one took its place; infinity where none did, shape (k,).
+        value: its sealed metric, shape (k,).
+        cost: its cost, shape (k,).
+    """
+
+    secondary: str
+    metric: str
+    entered: Floats
+    left: Floats
+    value: Floats
+    cost: Floats
+
+
+@dataclass(slots=True)
+class _Front:
+    """The archive while a run passes by: costs rise, and so do objectives (both signed: less cost, more objective)."""
+
+    costs: list[float] = field(default_factory=list)
+    objectives: list[float] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
+    entered: list[float] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)
+    points: list[tuple[float, float]] = field(default_factory=list)
+
+    def offer(self, spent: float, cost: float, objective: float, point: tuple[float, float]) -> None:
+        """Take an architecture in unless one that is there is as good and as cheap; what it beats leaves."""
+        place = bisect_right(self.costs, cost)
+        if place and self.objectives[place - 1] >= objective:
+            return
+        first, last = bisect_left(self.costs, cost), bisect_right(self.objectives, objective)
+        for member in self.members[first:last]:
+            self.left[member] = spent
+        self.costs[first:last], self.objectives[first:last] = [cost], [objective]
+        self.members[first:last] = [len(self.points)]
+        self.entered.append(spent)
+        self.left.append(np.inf)
+        self.points.append(point)
+
+    def archive(self, secondary: str, metric: str) -> Archive:
+        """Return what was ever inside."""
+        points = np.array(self.points, dtype=np.float64).reshape(-1, 2)
+        return Archive(secondary, metric, np.array(self.entered), np.array(self.left), points[:, 0], points[:, 1])
+
+
+def archives_of(
+    trials: Iterable[TrialRecord], plan: Mapping[str, Any], ranges: Mapping[str, Any], metric: str
+) -> tuple[Archive, ...]:
+    """Return the archive of a run for each secondary metric of its track whose range over the space is known."""
+    wanted = [name for name in plan["objective"]["secondary"] if name in ranges]
+    signs = [-1.0 if ranges[name]["better"] == "higher" else 1.0 for name in wanted]
+    fronts = [_Front() for _ in wanted]
+    if not wanted:
+        return ()
+    rises = 1.0 if plan["objective"]["direction"] == "maximize" else -1.0
+    for spent, result, sealed in _evaluated(trials, plan["fidelity"]["search"], metric):
+        for name, sign, front in zip(wanted, signs, fronts, strict=True):
+            cost = result.metrics.get(name)
+            if cost is not None:
+                front.offer(spent, sign * cost, rises * result.value, (sealed, cost))
+    return tuple(front.archive(name, metric) for name, front in zip(wanted, fronts, strict=True))
+
+
+def _evaluated(trials: Iterable[TrialRecord], epochs: int, metric: str) -> Iterable[tuple[float, Measurement, float]]:
+    for record in trials:
+        work, result = record.trial.work, record.result
+        known = isinstance(work, Evaluate) and work.epochs >= epochs and metric in record.sealed
+        if known and not isinstance(result, Failure):
+            yield record.spent, result, record.sealed[metric]
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """How the two objectives are normalised: 0 is the ideal, 1 the reference point, less is better in both.
+
+    Attributes:
+        value: (what counts as 0, what counts as 1) of the sealed metric.
+        cost: the same of the cost.
+    """
+
+    value: tuple[float, float]
+    cost: tuple[float, float]
+
+    def __call__(self, value: Floats, cost: Floats) -> Floats:
+        """Return points, shape (k, 2)."""
+        pairs = ((value, self.value), (cost, self.cost))
+        return np.column_stack([(given - ideal) / (worst - ideal) for given, (ideal, worst) in pairs])
+
+
+def held_at(archive: Archive, spent: float) -> NDArray[np.bool_]:
+    """Tell which architectures were in the archive when so much was spent."""
+    return (archive.entered <= spent) & (spent < archive.left)
+
+
+def points_at(archive: Archive, spent: float, normal: Normal) -> Floats:
+    """Return the archive at a point of the budget as normalised points, those that the sealed metric beats included."""
+    held = held_at(archive, spent)
+    return normal(archive.value[held], archive.cost[held])
+
+
+def hypervolume(points: Floats) -> float:
+    """Return the area that the points dominate within the unit square's reference point; less is better."""
+    return float(_VOLUME(points)) if len(points) else 0.0
+
+
+def volume_curve(archive: Archive, normal: Normal, places: Sequence[float]) -> Step:
+    """Return the hypervolume over the budget, exact at each of the `places` and constant between them."""
+    changes = np.unique(archive.entered)
+    index = np.searchsorted(changes, places, side="right") - 1
+    at = changes[np.unique(index[index >= 0])]
+    return Step(at, np.array([hypervolume(points_at(archive, float(place), normal)) for place in at]))
+
+
+def distances(points: Floats, front: Floats) -> tuple[float, float]:
+    """Return IGD+ and additive epsilon of points against a reference front; zero is the best of both."""
+    return float(moocore.igd_plus(points, ref=front)), float(moocore.epsilon_additive(points, ref=front))
+
+
+def attainment(sets: Sequence[Floats], percentiles: Sequence[float]) -> list[Floats]:
+    """Return, for each percentile of the runs, the front of what that share of the runs attains, sorted by cost.
+
+    Args:
+        sets: the points of each run, shape (k, 2): quality, then cost; less is better.
+        percentiles: of the runs, in %: 50 is what half of the runs attain.
+    """
+    stacked = np.concatenate(sets)
+    run = np.repeat(np.arange(1, len(sets) + 1), [len(points) for points in sets])
+    found = moocore.eaf(stacked, sets=run, percentiles=list(percentiles))
+    surfaces = [found[found[:, -1] == percentile][:, :2] for percentile in percentiles]
+    return [surface[np.argsort(surface[:, 1], kind="stable")] for surface in surfaces]
