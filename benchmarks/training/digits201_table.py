@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,19 +52,21 @@ class Verification:
         differing: networks of which any recorded number came out different.
         mean_difference: of the last validation accuracy, in points, over all networks.
         foreign: what differs between this machine and the table's; empty in mode 'bitwise'.
+        tolerance: the most that `mean_difference` may be in mode 'tolerance', in points.
     """
 
-    mode: str
+    mode: Literal["bitwise", "tolerance"]
     bundles: tuple[int, ...]
     networks: int
     differing: int
     mean_difference: float
     foreign: tuple[str, ...]
+    tolerance: float = TOLERANCE
 
     @property
     def passed(self) -> bool:
         """Whether the table holds: equal in every bit, or within the tolerance elsewhere."""
-        return self.differing == 0 if self.mode == "bitwise" else self.mean_difference <= TOLERANCE
+        return self.differing == 0 if self.mode == "bitwise" else self.mean_difference <= self.tolerance
 
 
 def pack(folder: Path, target: Path, *, definition: Definition = DIGITS_201) -> Path:

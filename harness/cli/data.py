@@ -1,4 +1,4 @@
-"""Answer `data where`, `data import NAME` and `data verify NAME` for tables and data sets."""
+"""Answer `data where`, and `data import`, `verify`, `build` and `describe` for tables and data sets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from benchmarks.tabular.commands import import_table
 from benchmarks.tabular.commands import verify as verify_table
 from benchmarks.tabular.commands import where as where_tables
 from benchmarks.training import cifar
+from harness.cli import digits201
 from harness.cli.parser import place_of
 from harness.cli.tables import console, print_facts, shown
-from harness.core.errors import DataCorrupt, UsageError
+from harness.core.errors import DataCorrupt, UsageError, nearest
 from harness.core.interfaces import Place
 
 CIFAR10 = "cifar10"
@@ -22,9 +23,17 @@ def data(options: argparse.Namespace) -> int:
     if options.action == "where":
         return _where(place)
     if options.name is None:
-        names = ", ".join([*dict.fromkeys(entry.table for entry in where_tables(place)), CIFAR10])
+        tables = dict.fromkeys(entry.table for entry in where_tables(place))
+        names = ", ".join([*tables, digits201.TABLE, CIFAR10])
         raise UsageError(
             f"data {options.action}: name a table or data set ({names}), or the manifest of your own table"
+        )
+    if options.name == digits201.TABLE:
+        return digits201.ACTIONS[options.action](options)
+    if options.action not in ("import", "verify"):
+        raise UsageError(
+            f"data {options.action}: no {options.name!r}{nearest(options.name, [digits201.TABLE])}; the table that can "
+            f"be built and described here is {digits201.TABLE}"
         )
     return _import(options.name, place) if options.action == "import" else _verify(options.name, place)
 
@@ -41,6 +50,7 @@ def _where(place: Place) -> int:
             "imported": str(entry.imported or f"no; python -m harness data import {entry.table} --data-dir DIR"),
         }
         print_facts(target, f"{entry.table} ({entry.form})", facts)
+    digits201.where(place, target)
     folder = cifar.locate(place)
     print_facts(target, CIFAR10, {"files": "163 MB", "home": cifar.HOME, "here": str(folder or f"no; {cifar.IMPORT}")})
     print_facts(target, "digits", {"files": "part of scikit-learn", "here": "yes"})

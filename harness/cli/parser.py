@@ -23,7 +23,7 @@ COMMANDS = {
     "checklist": "answer the checklist of Lindauer and Hutter from the records of a study",
     **audit_options.HELP,
     "list": "the methods, benchmarks and protocols, one line each",
-    "data": "where tables and data sets are; import one; verify one",
+    "data": "where tables and data sets are; import or verify one; build or describe digits201",
     "schema": "print the JSON Schema of protocols, for editors",
 }
 
@@ -80,8 +80,12 @@ def _kind(entry: argparse.ArgumentParser) -> None:
 
 
 def _data(entry: argparse.ArgumentParser) -> None:
-    entry.add_argument("action", choices=["where", "import", "verify"])
+    entry.add_argument("action", choices=["where", "import", "verify", "build", "describe"])
     entry.add_argument("name", nargs="?", help="a table or data set, or the manifest of your own table")
+    entry.add_argument("--out", type=Path, help="digits201: where to build or describe it; default: the cache, runs/")
+    entry.add_argument("--file", type=Path, help="digits201: the packed table; default: the one of this package")
+    entry.add_argument("--cells", type=int, default=20, help="digits201: verify at least so many networks; default: 20")
+    entry.add_argument("--seed", type=int, default=1, help="digits201: of the choice what to verify; default: 1")
 
 
 _ADD = {

@@ -17,6 +17,45 @@ SCALE = 1000
 SHOWN = 8  # bars of single runs at once
 
 
+class Steps:
+    """The progress of one piece of work in steps of about equal length; silent where there is no terminal."""
+
+    def __init__(self, what: str, console: Console) -> None:
+        self._what = what
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+            speed_estimate_period=600,
+        )
+        self._bar: TaskID | None = None
+        self._before = 0
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        self._bar = self._bars.add_task(self._what, total=None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Move the bar; what was done before the first step is not counted, so that the time left is honest."""
+        assert self._bar is not None
+        LOG.info("step", extra={"facts": {"what": self._what, "done": done, "of": total}})
+        if self._bars.tasks[0].total is None:
+            self._before = done - 1
+        label = f"{done}/{total} {self._what}"
+        self._bars.update(self._bar, description=label, total=total - self._before, completed=done - self._before)
+
+
 class Display:
     """The progress of a study on a terminal; silent elsewhere, but for the log."""
 
