@@ -85,11 +85,11 @@ def archives_of(
     trials: Iterable[TrialRecord], plan: Mapping[str, Any], ranges: Mapping[str, Any], metric: str
 ) -> tuple[Archive, ...]:
     """Return the archive of a run for each secondary metric of its track whose range over the space is known."""
+    if not ranges:
+        return ()
     wanted = [name for name in plan["objective"]["secondary"] if name in ranges]
     signs = [-1.0 if ranges[name]["better"] == "higher" else 1.0 for name in wanted]
     fronts = [_Front() for _ in wanted]
-    if not wanted:
-        return ()
     rises = 1.0 if plan["objective"]["direction"] == "maximize" else -1.0
     for spent, result, sealed in _evaluated(trials, plan["fidelity"]["search"], metric):
         for name, sign, front in zip(wanted, signs, fronts, strict=True):
