@@ -38,7 +38,7 @@ _ROOM, _ROW = 1.5, 0.42  # inches of a lying figure: around the rows, and for ea
 _ENTRY = 0.2  # inches that an entry of the legend adds to a figure too narrow for two columns of them
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
-_TICKS = ((1.3, (1.0, 2.0, 3.0, 5.0, 7.0)), (3.0, (1.0, 2.0, 5.0)), (math.inf, (1.0,)))
+_TICKS = ((1.3, (1.0, 2.0, 3.0, 5.0, 7.0)), (3.0, (1.0, 2.0, 5.0)), (4.5, (1.0, 3.0)), (math.inf, (1.0,)))
 """Up to how many decades an axis labels which multiples of a power of ten."""
 
 
@@ -63,7 +63,7 @@ def draw(figure: Figure, width: float = WIDTH, *, titled: bool = True) -> Canvas
     """Return the figure drawn at a width in inches, to be saved within the context of `STYLE`."""
     canvas = Canvas(figsize=(width, _height(figure)), layout="constrained")
     axes = canvas.add_subplot()
-    _scales(axes, figure)
+    _scales(axes, figure, WIDTH / width)
     draw_methods(axes, [series for series in figure.series if series.role == "method"], lying=bool(figure.names))
     draw_references(axes, figure)
     if titled:
@@ -97,10 +97,10 @@ def _labels(axes: Axes, figure: Figure) -> None:
     axes.margins(x=0.03 if any(series.style == "points" for series in figure.series) else 0)
 
 
-def _scales(axes: Axes, figure: Figure) -> None:
+def _scales(axes: Axes, figure: Figure, crowding: float) -> None:
     if figure.x_log == "log" and not figure.names:
         axes.set_xscale("log")
-        _log_ticks(axes.xaxis, _span([x for series in figure.series for x in series.x]))
+        _log_ticks(axes.xaxis, crowding * _span([x for series in figure.series for x in series.x]))
     heights = "x" if figure.names else "y"
     if figure.y_log == "log":
         axes.set(**{f"{heights}scale": "log"})
