@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.core.seeds import SeedTree
 from reports.frame import Cell, Frame, Key, TrackFrame
+from reports.shares import Share, probability_of_improvement
 from reports.stats import (
     Comparison,
     Summary,
@@ -37,6 +38,7 @@ class Pair:
         second: the second method's cell.
         sizes: how many runs of each entered.
         outcome: differences are first minus second, in the unit of the metric.
+        better: the probability that a run of the first is better than one of the second.
         adjusted: p-value after the plan's correction; NaN where nothing was tested.
         verdict: 'separated', 'not separated' or 'too few runs to test'.
     """
@@ -45,6 +47,7 @@ class Pair:
     second: Cell
     sizes: tuple[int, int]
     outcome: Comparison
+    better: Share
     adjusted: float
     verdict: str
 
@@ -107,7 +110,8 @@ def _pairs(frame: Frame, track: TrackFrame) -> tuple[Pair, ...]:
     if track.descriptive or plan["tests"] == "none":
         return ()
     cells = [cell for cell in track.base if len(cell.finals(0))]
-    pairs = [_compared(frame, first, second, str(plan["tests"])) for first, second in combinations(cells, 2)]
+    test, higher = str(plan["tests"]), scale(track, track.metrics[0]).higher
+    pairs = [_compared(frame, first, second, test, higher=higher) for first, second in combinations(cells, 2)]
     pairs = [pair for pair in pairs if min(pair.sizes)]
     family = len(pairs) if plan["correction"] == "holm" else 1
     tested = [pair for pair in pairs if pair.outcome.attainable * family <= plan["alpha"]]
@@ -117,15 +121,16 @@ def _pairs(frame: Frame, track: TrackFrame) -> tuple[Pair, ...]:
     return tuple(_decided(pair, decided.get(id(pair)), plan["alpha"]) for pair in pairs)
 
 
-def _compared(frame: Frame, first: Cell, second: Cell, test: str) -> Pair:
-    if test == "mann-whitney":
-        left, right = first.finals(0), second.finals(0)
-        return Pair(first, second, (len(left), len(right)), compare(left, right), nan, TOO_FEW)
-    left, right = paired(first, second, 0)
-    if not len(left):
-        return Pair(first, second, (0, 0), Comparison(nan, nan, nan, nan, nan, 1.0), nan, TOO_FEW)
-    outcome = compare_paired(left, right, node_of(frame, *first.key, *second.key, "pair"))
-    return Pair(first, second, (len(left), len(right)), outcome, nan, TOO_FEW)
+def _compared(frame: Frame, first: Cell, second: Cell, test: str, *, higher: bool) -> Pair:
+    independent = test == "mann-whitney"
+    left, right = (first.finals(0), second.finals(0)) if independent else paired(first, second, 0)
+    sizes = len(left), len(right)
+    if not min(sizes):
+        return Pair(first, second, sizes, Comparison(nan, nan, nan, nan, nan, 1.0), Share(nan, nan, nan), nan, TOO_FEW)
+    node = node_of(frame, *first.key, *second.key, "pair")
+    outcome = compare(left, right) if independent else compare_paired(left, right, node)
+    better = probability_of_improvement(left, right) if higher else probability_of_improvement(-left, -right)
+    return Pair(first, second, sizes, outcome, better, nan, TOO_FEW)
 
 
 def _decided(pair: Pair, adjusted: float | None, alpha: float) -> Pair:

@@ -10,8 +10,8 @@ import numpy as np
 from harness.core.records import Figure, Series
 from reports.analysis import TrackAnalysis
 from reports.curves import Floats, Step, common_start, log_grid, on_grid
-from reports.final import regrets
 from reports.frame import Cell, Key, TrackFrame
+from reports.space import regrets
 from reports.wording import amount, budget_axis, budget_unit, listed, reference, runs_of, scale
 
 _INTERIM = (

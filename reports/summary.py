@@ -12,10 +12,12 @@ from reports.ablation import ablation_table
 from reports.accounts import cost_table, run_rows, runs_table
 from reports.analysis import SEPARATED, Pair, TrackAnalysis, analyse, plan_of, random_search_cell
 from reports.anytime import anytime_figure
-from reports.final import comparison_table, expected_random_search, final_table, space_table
+from reports.comparisons import comparison_table
+from reports.final import expected_random_search, final_table
 from reports.frame import Cell, Frame, TrackFrame, read
 from reports.reproduction import Reproduction, reproduction_table, reproductions
 from reports.setting import machines_table, methods_table, study_table, tracks_table
+from reports.space import space_table
 from reports.wording import (
     NOT_AVAILABLE,
     amount,
