@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property, reduce
-from importlib import import_module
 from operator import add
 from typing import ClassVar
 
@@ -21,7 +20,7 @@ from benchmarks.training.determinism import bitwise, flags
 from benchmarks.training.evaluate import Resident, accuracy, to_device
 from benchmarks.training.fit import Course, Fit, Job, Trainer
 from benchmarks.training.naming import Names, check_query, kind
-from benchmarks.training.settings import ENGINES, TrainingConfig
+from benchmarks.training.settings import ENGINES, TrainingConfig, check_engine
 from harness.core.budget import Budget
 from harness.core.canonical import Json, content_hash
 from harness.core.errors import TrialFailed, Unsupported, UsageError
@@ -59,6 +58,7 @@ class NB201Training:
 
     def __init__(self, config: TrainingConfig, place: Place, query: Query) -> None:
         _check_device(place.device)
+        check_engine(config.engine, place.device)
         self.space = NasBench201()
         self._config, self._place, self._query = config, place, query
         self._facts = facts(config.dataset)
@@ -91,7 +91,7 @@ class NB201Training:
             "initialisation": "uniform within 1 / sqrt(fan in) per layer, normalisation at 1 and 0",
             "final": "trained on train and valid together, from scratch",
             "engine": self._config.engine,
-            "determinism": "bitwise",
+            "determinism": ENGINES[self._config.engine].determinism,
         }
 
     def environment(self) -> dict[str, Json]:
@@ -100,7 +100,7 @@ class NB201Training:
         with bitwise(self._place.threads):
             facts_of_process = flags()
         return {
-            "mode": "bitwise",
+            "mode": ENGINES[self._config.engine].determinism,
             "torch": torch.__version__,
             "torch_build": torch.__config__.show(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -209,9 +209,7 @@ class NB201Training:
 
     @cached_property
     def _engine(self) -> Trainer:
-        module, _, attribute = ENGINES[self._config.engine].partition(":")
-        engine: Trainer = getattr(import_module(module), attribute)
-        return engine
+        return ENGINES[self._config.engine].load()
 
     @property
     def _searched_tests(self) -> dict[str, int]:

@@ -3,16 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from importlib import import_module
 from typing import Literal
 
 from benchmarks.training.data import facts
+from benchmarks.training.fit import Trainer
 from benchmarks.training.recipe import Precision, Recipe
 from harness.core.errors import UsageError, nearest
 
+Determinism = Literal["bitwise", "statistical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A trainer as the registry names it.
+
+    Attributes:
+        trainer: 'module:attribute' of a function with the signature of `benchmarks.training.fit.Trainer`.
+        determinism: 'bitwise' where a seed gives the same bits on the same machine, after a kill and resume too;
+            'statistical' where it gives the same distribution only.
+        anywhere: whether it runs on every device; otherwise on the CPU only.
+    """
+
+    trainer: str
+    determinism: Determinism = "bitwise"
+    anywhere: bool = True
+
+    def load(self) -> Trainer:
+        """Return the trainer."""
+        module, _, attribute = self.trainer.partition(":")
+        found: Trainer = getattr(import_module(module), attribute)
+        return found
+
+
 ENGINES = {
-    "reference": "benchmarks.training.fit:train",
+    "reference": Engine("benchmarks.training.fit:train"),
+    "fused": Engine("benchmarks.training.fused:train", anywhere=False),
 }
-"""Trainers by name, as 'module:attribute'; each has the signature of `benchmarks.training.fit.Trainer`."""
+"""Engines by name; every one must agree with 'reference', which `check-engine` measures."""
+
+
+def check_engine(name: str, device: str = "cpu") -> None:
+    """Refuse an engine that does not exist or does not run on a device.
+
+    Raises:
+        UsageError: with the engines that there are, or the device that it runs on.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"engine: no {name!r}{nearest(name, ENGINES)}; known: {', '.join(ENGINES)}")
+    if device != "cpu" and not ENGINES[name].anywhere:
+        raise UsageError(f"engine: {name!r} computes on the CPU only, not on {device!r}; give --device cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +90,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         known = facts(self.dataset)
-        if self.engine not in ENGINES:
-            raise UsageError(f"engine: no {self.engine!r}{nearest(self.engine, ENGINES)}; known: {', '.join(ENGINES)}")
+        check_engine(self.engine)
         for key, size in (("train_images", known.train), ("valid_images", known.valid)):
             given = getattr(self, key)
             if given is not None and not 1 <= given <= size:

@@ -16,6 +16,8 @@ from harness.cli.check import check
 from harness.cli.checklist import NAME as CHECKLIST
 from harness.cli.checklist import checklist, show
 from harness.cli.data import data
+from harness.cli.engine_options import NAME as CHECK_ENGINE
+from harness.cli.engines import check_engine
 from harness.cli.parser import Command, place_of, workers_of
 from harness.cli.progress import Display
 from harness.cli.tables import console, long_form, print_table, shown
@@ -27,6 +29,7 @@ from harness.plan import CATALOGUE, expand
 from harness.protocol import Loaded, packaged, schema_text, title
 from harness.protocol import load as load_protocol
 from harness.store import Study, folder_name
+from harness.tuning import all_tuning_runs
 from reports.render import changed, final_tables, write
 
 RUNS = Path("runs")
@@ -99,13 +102,16 @@ def _documents(study: Study, protocol: ProtocolModel) -> Iterator[tuple[Document
     """Yield each report of the protocol with its folder; the first stands in report/ itself."""
     for position, name in enumerate(protocol.reports):
         folder = study.folder / "report"
-        yield load("reports", name)(study.record(expand(protocol))), folder / name if position else folder
+        yield (
+            load("reports", name)(study.record(expand(protocol, study.choices()))),
+            folder / name if position else folder,
+        )
 
 
 def _status(options: argparse.Namespace) -> int:
     study, protocol = _study(options)
     counts: dict[tuple[str, str, str], Counter[str]] = {}
-    for spec in expand(protocol):
+    for spec in (*all_tuning_runs(protocol), *expand(protocol, study.choices())):
         counts.setdefault((spec.track, spec.method, spec.variant), Counter())[study.status(spec)] += 1
     states = ("done", "partial", "skipped", "missing")
     rows = tuple((*key, *(str(count[state]) for state in states)) for key, count in counts.items())
@@ -146,5 +152,6 @@ COMMANDS: dict[str, Command] = {
     **audit.COMMANDS,
     "list": _list,
     "data": data,
+    CHECK_ENGINE: check_engine,
     "schema": _schema,
 }

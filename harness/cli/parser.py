@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from harness import hardware
-from harness.cli import audit_options
+from harness.cli import audit_options, engine_options
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 
@@ -24,6 +24,7 @@ COMMANDS = {
     **audit_options.HELP,
     "list": "the methods, benchmarks and protocols, one line each",
     "data": "where tables and data sets are; import or verify one; build or describe digits201",
+    engine_options.NAME: engine_options.HELP,
     "schema": "print the JSON Schema of protocols, for editors",
 }
 
@@ -46,7 +47,11 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     entries = top.add_subparsers(metavar="COMMAND", required=True)
     common, machine = _common(), _machine()
     for name, help_ in COMMANDS.items():
-        parents = [common, machine] if name in {"run", "resume", "check", "data", *audit_options.MACHINE} else [common]
+        parents = (
+            [common, machine]
+            if name in {"run", "resume", "check", "data", engine_options.NAME, *audit_options.MACHINE}
+            else [common]
+        )
         entry = entries.add_parser(name, parents=parents, help=help_, description=help_)
         entry.set_defaults(command=commands[name])
         _ADD.get(name, _nothing)(entry)
@@ -98,6 +103,7 @@ _ADD = {
     **audit_options.ADD,
     "list": _kind,
     "data": _data,
+    engine_options.NAME: engine_options.add,
 }
 
 

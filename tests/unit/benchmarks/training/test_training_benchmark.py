@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -318,9 +318,31 @@ def test_the_estimate_is_of_this_machine(open_tiny: OpenTiny) -> None:
 
 
 def test_engines_are_importable() -> None:
-    for entry in settings.ENGINES.values():
-        module, _, attribute = entry.partition(":")
-        assert callable(getattr(import_module(module), attribute))
+    for engine in settings.ENGINES.values():
+        assert callable(engine.load())
+
+
+def test_an_engine_is_chosen_by_name_and_recorded(tmp_path: Path, mixed: Arch) -> None:
+    config = TrainingConfig(engine="fused", train_images=80, valid_images=60, channels=2, batch_size=32)
+    query = Query(OBJECTIVE, (), ("digits/test@2ep(140) trial",), 4, 2)
+    fused = NB201Training(config, Place(None, tmp_path), query)
+    plain = NB201Training(replace(config, engine="reference"), Place(None, tmp_path), query)
+    assert fused.manifest() == plain.manifest() | {"engine": "fused"}
+    assert fused.manifest()["determinism"] == fused.environment()["mode"] == "bitwise"
+    one, other = (_measured(benchmark, Evaluate(mixed, 4)) for benchmark in (fused, plain))
+    assert one.cost == other.cost
+    assert one.metrics["digits/train-loss@4ep(80) trial"] == pytest.approx(
+        other.metrics["digits/train-loss@4ep(80) trial"], rel=1e-3
+    )
+    assert fused.evaluate(Trial(0, Evaluate(mixed, 4), 5)).result == one
+    assert "fused" in fused.estimate().basis
+
+
+def test_an_engine_that_is_unknown_or_for_another_device_is_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean 'fused'"):
+        TrainingConfig(engine="fussed")
+    with pytest.raises(UsageError, match="'fused' computes on the CPU only"):
+        settings.check_engine("fused", "cuda:0")
 
 
 @pytest.mark.parametrize(("images", "text"), [(25_000, "25k"), (50_000, "50k"), (800, "800"), (1299, "1299")])
