@@ -19,7 +19,7 @@ from harness.core.records import Document, Figure, Section, Table
 from reports.figures import WIDTH
 from reports.inline import NARROW, drawing, readings
 
-_LEADING = re.compile(r"[<>=≥≤]?\s*([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|[\s±%(\[/;,])")
+_LEADING = re.compile(r"(?:[<>=≥≤]\s*|\[)?([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|[\s±%(\[/;,])")
 _CODE = re.compile(r"`([^`\n]+)`")
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _LONG = 28  # letters: a cell with more is set in lines
@@ -112,7 +112,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"inline": inline, "link": quote}
+    environment.filters |= {"inline": inline, "link": quote, "breakable": breakable}
     return environment
 
 
@@ -201,3 +201,8 @@ def inline(text: str) -> Markup:
     escaped = str(escape(text))
     marked = _BOLD.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", escaped))
     return Markup(marked)  # noqa: S704 - escaped before the marks were set
+
+
+def breakable(text: str) -> Markup:
+    """Return a name as HTML that may be broken after an underscore."""
+    return escape(text).replace("_", Markup("_<wbr>"))
