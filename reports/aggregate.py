@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.core.seeds import SeedTree
-from reports.shares import Share
+from reports.shares import FEWEST, RESAMPLES, Share
 from reports.stats import CONFIDENCE
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Sequence[Floats]], Floats]
 """From one array (resamples, runs) for each track to one value for each resample."""
 
-RESAMPLES = 2_000
-FEWEST = 10  # below so many runs in a track the percentile bootstrap covers too little, and no interval is given
 _QUARTER = 0.25
 
 

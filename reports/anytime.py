@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.core.records import Figure, Series
 from reports.analysis import TrackAnalysis
-from reports.curves import Floats, Step, common_start, log_grid, on_grid
+from reports.curves import Floats, Step, common_start, log_grid, on_grid, plain
 from reports.frame import Cell, Key, TrackFrame
 from reports.space import regrets
 from reports.wording import amount, budget_axis, budget_unit, listed, reference, runs_of, scale
@@ -119,11 +119,7 @@ def _series(view: _View, cell: Cell, grid: Floats) -> Series:
     steps = view.curves[cell.key]
     low, middle, high = np.percentile(view.height(on_grid(steps, grid)), [25, 50, 75], axis=0)
     label = f"{cell.label} (n = {runs_of(len(steps), len(cell.traces))})"
-    return Series(label, _plain(grid), _plain(middle), _plain(low), _plain(high))
-
-
-def _plain(values: Floats) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    return Series(label, plain(grid), plain(middle), plain(low), plain(high))
 
 
 def _expected_series(view: _View) -> Series | None:
@@ -135,8 +131,8 @@ def _expected_series(view: _View) -> Series | None:
     present = np.isfinite(means)
     if not present.any():
         return None
-    middle = _plain(view.height(means[present]))
-    return Series("random search, exact mean", _plain(places[present]), middle, middle, middle, role="reference")
+    middle = plain(view.height(means[present]))
+    return Series("random search, exact mean", plain(places[present]), middle, middle, middle, role="reference")
 
 
 def _lines(view: _View) -> dict[str, float]:

@@ -41,6 +41,11 @@ class Step:
         return known[index]
 
 
+def plain(values: Floats) -> tuple[float, ...]:
+    """Return an array as plain numbers, as records hold them."""
+    return tuple(float(value) for value in values)
+
+
 def common_start(steps: Sequence[Step]) -> float:
     """Return the place from which every function has a value; infinity where one of them has none at all."""
     return max((step.start for step in steps), default=float("inf"))

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from harness.core.seeds import SeedTree
 from reports.stats import CONFIDENCE, cliffs_delta
 
 Floats = NDArray[np.float64]
 
+RESAMPLES = 2_000
+FEWEST = 10  # below so many runs the percentile bootstrap covers too little, and no band is given
 _Z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 
 
@@ -49,6 +52,21 @@ def probability_of_improvement(first: Floats, second: Floats) -> Share:
     low = 0.0 if value <= edge else float(optimize.brentq(outside, 0.0, value if value < 1 else 1 - edge))
     high = 1.0 if value >= 1 - edge else float(optimize.brentq(outside, value if value > 0 else edge, 1.0))
     return Share(value, low, high)
+
+
+def bootstrap_band(rows: Floats, node: SeedTree) -> tuple[Floats, Floats]:
+    """Return pointwise 95 % percentile ends of the mean over the rows; the mean itself below ten rows.
+
+    Args:
+        rows: one row of shares for each run, shape (runs, places).
+        node: the seed-tree node that the resamples are drawn from.
+    """
+    n = len(rows)
+    if n < FEWEST:
+        return rows.mean(axis=0), rows.mean(axis=0)
+    counts = node.generator().multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    low, high = np.percentile(counts @ rows / n, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)], axis=0)
+    return low, high
 
 
 def _variance(truth: float, n: int, m: int) -> float:
