@@ -70,12 +70,11 @@ class _Part:
     grids: tuple[_Grid, ...]
 
 
-def html(document: Document, stem: str, downloads: Sequence[str]) -> str:
+def html(document: Document, downloads: Sequence[str]) -> str:
     """Return the page of a document.
 
     Args:
         document: the report.
-        stem: the name of its files without an ending, 'report'.
         downloads: files that lie beside the page and are linked at its end.
     """
     style, script = _asset("page.css"), _asset("page.js")
@@ -89,8 +88,7 @@ def html(document: Document, stem: str, downloads: Sequence[str]) -> str:
         .render(
             document=document,
             parts=[_part(section, index) for index, section in enumerate(document.sections, start=1)],
-            stem=stem,
-            downloads=downloads,
+                downloads=downloads,
             policy=policy,
             style=Markup(style),  # noqa: S704 - a file of this package
             script=Markup(script),  # noqa: S704 - a file of this package

@@ -43,7 +43,7 @@ _ESCAPES = str.maketrans(_SPECIAL)
 _LONG_WORD = re.compile(r"[^\s\0]{25,}")
 _PIECE = re.compile(r".{8}|.+")  # of a word with no hyphenation, such as a hash
 _NUMBER = re.compile(r"[<+-]?\s*\d[\d,.]*")
-_JOINT = re.compile(r"(?<=[/_@=,;:.])(?=\w)")  # where a name may be broken
+_JOINT = re.compile(r"(?<=[/_@=;])(?=\w)")  # where a name may be broken
 _FIT = 84  # letters in a row that fit the width of a page in small type
 _GAP = 2  # letters between two columns
 _LONG = 20  # letters: a column with more can be set in lines, of no fewer than half of them

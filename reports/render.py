@@ -1,4 +1,4 @@
-"""Write a document into a folder: Markdown, CSV, SVG, and an index with the hash of every file."""
+"""Write a document into a folder: Markdown, HTML, LaTeX, CSV, SVG, and an index with the hash of every file."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ from harness.core.canonical import canonical_json
 from harness.core.errors import OutputUnwritable
 from harness.core.records import Document, Figure, Table
 from reports.figures import svg
+from reports.html import html
+from reports.latex import latex
 from reports.markdown import markdown
 from reports.tables import figure_csv, table_csv
 
 INDEX = "index.json"
 SCHEMA = 1
+COMPARISON = "compare"
+"""The name of a document that sets two studies side by side, and of its files."""
 
 
 def render(document: Document) -> dict[str, bytes]:
     """Return every file of a rendered document by its name; the same document gives the same bytes."""
-    files = {"report.md": markdown(document).encode()}
+    stem = COMPARISON if document.name == COMPARISON else "report"
+    beside = {f"{stem}.md": markdown(document), "tables.tex": latex(document)}
+    beside = {name: text for name, text in beside.items() if text}
+    downloads = (*beside, *document.attachments, INDEX)
+    texts = {f"{stem}.md": beside[f"{stem}.md"], f"{stem}.html": html(document, downloads), **beside}
+    files = {name: text.encode() for name, text in (texts | dict(document.attachments)).items()}
     for table in _tables(document):
         files[f"{table.name}.csv"] = table_csv(table).encode()
     for figure in _figures(document):
         files[f"{figure.name}.svg"] = svg(figure)
         files[f"{figure.name}.csv"] = figure_csv(figure).encode()
-    files |= {name: text.encode() for name, text in document.attachments.items()}
     hashes = {name: sha256(content).hexdigest() for name, content in sorted(files.items())}
     index = {"schema": SCHEMA, "document": document.name, "files": hashes}
     return files | {INDEX: f"{canonical_json(index)}\n".encode()}

@@ -62,7 +62,7 @@ def test_two_processes_with_different_hash_seeds_render_the_same_bytes() -> None
 def test_the_index_names_every_file_with_its_hash(tmp_path: Path) -> None:
     paths = write(document(TABLE, figures=(FIGURE,)), tmp_path / "report")
     index = json.loads((tmp_path / "report/index.json").read_text())
-    assert index["files"].keys() == {"report.md", "final-x.csv", "f.svg", "f.csv"}
+    assert index["files"].keys() == {"report.md", "report.html", "tables.tex", "final-x.csv", "f.svg", "f.csv"}
     for name, digest in index["files"].items():
         assert hashlib.sha256((tmp_path / "report" / name).read_bytes()).hexdigest() == digest
     assert sorted(path.name for path in paths) == sorted(path.name for path in (tmp_path / "report").iterdir())
