@@ -15,6 +15,7 @@ from harness.cli import audit
 from harness.cli.check import check
 from harness.cli.checklist import NAME as CHECKLIST
 from harness.cli.checklist import checklist, show
+from harness.cli.compare import check_options, compare
 from harness.cli.data import data
 from harness.cli.engine_options import NAME as CHECK_ENGINE
 from harness.cli.engines import check_engine
@@ -71,6 +72,9 @@ def _study(options: argparse.Namespace) -> tuple[Study, ProtocolModel]:
 
 
 def _report(options: argparse.Namespace) -> int:
+    check_options(options)
+    if options.compare:
+        return compare(options)
     study, protocol = _study(options)
     return _check_report(study, protocol) if options.check else _make_report(study, protocol, console())
 

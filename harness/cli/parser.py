@@ -19,7 +19,7 @@ COMMANDS = {
     "resume": "go on with the study in a run folder",
     "status": "say what of a study is done",
     "check": "validate a protocol; show the plan, what is missing, and what it will take on this machine",
-    "report": "make the report of a study again from its records",
+    "report": "make the report of a study again from its records, or set two studies side by side",
     "checklist": "answer the checklist of Lindauer and Hutter from the records of a study",
     **audit_options.HELP,
     "list": "the methods, benchmarks and protocols, one line each",
@@ -76,8 +76,12 @@ def _folder(entry: argparse.ArgumentParser) -> None:
 
 
 def _report(entry: argparse.ArgumentParser) -> None:
-    _folder(entry)
+    entry.add_argument("run", type=Path, nargs="?", help="a run folder, for instance one below runs/")
     entry.add_argument("--check", action="store_true", help="only compare the report on disk with the records")
+    entry.add_argument(
+        "--compare", type=Path, nargs=2, metavar="RUN", help="set two studies of the same benchmark side by side"
+    )
+    entry.add_argument("--out", type=Path, help="the folder of a comparison; default: comparisons/<first>--<second>")
 
 
 def _kind(entry: argparse.ArgumentParser) -> None:
