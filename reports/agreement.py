@@ -9,18 +9,20 @@ from scipy import stats
 
 from harness.core.records import Figure, Series
 from reports.analysis import TrackAnalysis
-from reports.curves import Floats, plain
+from reports.curves import Floats
 from reports.distribution import drawable
 from reports.frame import Cell, TrackFrame
-from reports.wording import runs_of, scale
+from reports.series import series_of
+from reports.wording import scale
 
+_NO_SEARCH = "random_sampling"  # what it reports was chosen by nothing
 _FEWEST_ARCHITECTURES = 5  # below so many distinct ones a rank correlation says nothing
 
 
 def agreement_figure(analysis: TrackAnalysis) -> Figure | None:
-    """Return objective against sealed metric of the reported architectures; None below five runs of every method."""
+    """Return objective against sealed metric of what the searches report; None where no search has five runs."""
     track = analysis.track
-    cells = [cell for cell in drawable(track) if len(_pairs(cell))]
+    cells = [cell for cell in drawable(track) if len(_pairs(cell)) and cell.spec.implementation != _NO_SEARCH]
     if not cells:
         return None
     metric, objective = track.metrics[0], str(track.plan["objective"]["metric"])
@@ -30,7 +32,7 @@ def agreement_figure(analysis: TrackAnalysis) -> Figure | None:
         title=f"Seen by the search, and sealed, on {track.id}",
         x_label=f"{objective}{_in_unit(scale(track, objective).unit)}",
         y_label=f"{metric}{_in_unit(unit)}",
-        series=tuple(_series(cell) for cell in cells),
+        series=tuple(_series(track, cell) for cell in cells),
         note=(
             "Each point is the architecture that one run reports at the full budget: what the search saw of it, and "
             f"its sealed metric. {_among(cells)}{_in_space(track)}"
@@ -49,11 +51,11 @@ def _pairs(cell: Cell) -> Floats:
     return np.array([pair for pair in found if np.isfinite(pair).all()], dtype=np.float64).reshape(-1, 2)
 
 
-def _series(cell: Cell) -> Series:
+def _series(track: TrackFrame, cell: Cell) -> Series:
     pairs = _pairs(cell)
-    heights = plain(pairs[:, 1])
-    label = f"{cell.label} (n = {runs_of(len(pairs), len(cell.traces))})"
-    return Series(label, plain(pairs[:, 0]), heights, heights, heights, style="points")
+    seen, sealed = pairs.T
+    columns = (seen, sealed, sealed, sealed)
+    return series_of(track, cell, len(pairs), columns, style="points")
 
 
 def _among(cells: list[Cell]) -> str:

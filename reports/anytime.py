@@ -11,8 +11,9 @@ from harness.core.records import Figure, Series
 from reports.analysis import TrackAnalysis
 from reports.curves import Floats, Step, common_start, log_grid, on_grid, plain
 from reports.frame import Cell, Key, TrackFrame
+from reports.series import series_of
 from reports.space import regrets
-from reports.wording import amount, budget_axis, budget_unit, listed, reference, runs_of, scale
+from reports.wording import amount, budget_axis, budget_unit, listed, reference, scale
 
 _INTERIM = (
     "The final recipe was run for the last architecture of each run alone, so {metric} is not known along the way: "
@@ -118,8 +119,7 @@ def _first_place(steps: list[Step], limit: float) -> float:
 def _series(view: _View, cell: Cell, grid: Floats) -> Series:
     steps = view.curves[cell.key]
     low, middle, high = np.percentile(view.height(on_grid(steps, grid)), [25, 50, 75], axis=0)
-    label = f"{cell.label} (n = {runs_of(len(steps), len(cell.traces))})"
-    return Series(label, plain(grid), plain(middle), plain(low), plain(high))
+    return series_of(view.track, cell, len(steps), (grid, middle, low, high))
 
 
 def _expected_series(view: _View) -> Series | None:

@@ -8,6 +8,7 @@ from harness.core.records import Figure, Series
 from reports.analysis import TrackAnalysis
 from reports.curves import Floats, plain
 from reports.frame import Cell, TrackFrame
+from reports.series import series_of
 from reports.shares import wilson
 from reports.space import quantiles_of, regrets
 from reports.wording import amount, budget_unit, number, reference, runs_of, scale
@@ -35,32 +36,68 @@ def distribution_figure(analysis: TrackAnalysis) -> Figure | None:
     if not cells:
         return None
     metric = track.metrics[0]
-    reading = scale(track, metric)
-    rows = {f"{cell.label} (n = {runs_of(len(cell.finals(0)), len(cell.traces))})": cell for cell in cells}
-    series = [one for place, (name, cell) in enumerate(rows.items()) for one in _row(name, place, cell.finals(0))]
     best = reference(track, "optimum", metric, "value")
+    rows = {f"{cell.label} (n = {runs_of(len(cell.finals(0)), len(cell.traces))})": cell for cell in cells}
+    series = [
+        one
+        for row, (name, cell) in enumerate(rows.items())
+        for one in _row(name, row, track.base.index(cell), _heights(track, cell, best))
+    ]
     return Figure(
         name=f"distribution-{track.id}",
         title=f"All runs on {track.id} at the full budget",
         x_label="method",
-        y_label=f"{metric}{f', {reading.unit}' if reading.unit else ''}",
+        y_label=_quantity(track, best),
         series=tuple(series),
         note=(
             f"Every point is one run at {amount(track.limit)} {budget_unit(track)}; bar and stroke: quartiles and "
             "median. The height of a point within its row means nothing."
+            + ("" if best is None else f" {at_the_floor(track)}")
         ),
         x_log="linear",
-        lines={} if best is None else {"optimum of the space": best},
-        names={name: float(place) for place, name in enumerate(rows)},
+        y_log="linear" if best is None else "log",
+        names={name: float(row) for row, name in enumerate(rows)},
     )
 
 
-def _row(name: str, place: int, values: Floats) -> list[Series]:
+def _heights(track: TrackFrame, cell: Cell, best: float | None) -> Floats:
+    """Return the runs' metric, or their regret where the optimum is known, no lower than the floor."""
+    values = cell.finals(0)
+    if best is None:
+        return values
+    distances = regrets(values, best, higher=scale(track, track.metrics[0]).higher)
+    return np.asarray(np.maximum(distances, floor_of(track)))
+
+
+def _quantity(track: TrackFrame, best: float | None) -> str:
+    reading = scale(track, track.metrics[0])
+    if best is None:
+        return f"{track.metrics[0]}{f', {reading.unit}' if reading.unit else ''}"
+    return f"regret at the full budget, {reading.points}\n{track.metrics[0]}"
+
+
+def floor_of(track: TrackFrame) -> float:
+    """Return the smallest regret that figures tell apart: 0.01 points, or a thousandth of random sampling's regret."""
+    metric = track.metrics[0]
+    best, sampling = reference(track, "optimum", metric, "value"), reference(track, "random_sampling", metric, "mean")
+    if scale(track, metric).unit == "%" or best is None or not sampling or sampling == best:
+        return _FLOOR
+    return abs(best - sampling) / 1000
+
+
+def at_the_floor(track: TrackFrame) -> str:
+    """Say where a figure with a logarithmic axis draws the smallest regrets."""
+    return f"Regrets below {floor_of(track):g}, zero among them, are drawn there."
+
+
+def _row(name: str, row: int, place: int, values: Floats) -> list[Series]:
     low, middle, high = (float(value) for value in np.percentile(values, [25, 50, 75]))
-    stray = place + _WIDTH * (2 * np.modf(np.arange(len(values), dtype=np.float64) * _GOLDEN)[0] - 1)
-    ordered = plain(values)
-    box = Series(name, (float(place),), (middle,), (low,), (high,), style="box")
-    return [box, Series(name, plain(stray), ordered, ordered, ordered, style="points")]
+    stray = row + _WIDTH * (2 * np.modf(np.arange(len(values), dtype=np.float64) * _GOLDEN)[0] - 1)
+    points = plain(values)
+    return [
+        Series(name, (float(row),), (middle,), (low,), (high,), style="box", place=place),
+        Series(name, plain(stray), points, points, points, style="points", place=place),
+    ]
 
 
 def profile_figure(analysis: TrackAnalysis) -> Figure | None:
@@ -75,8 +112,9 @@ def profile_figure(analysis: TrackAnalysis) -> Figure | None:
     quantiles = quantiles_of(track, metric)
     whole = None if quantiles is None else regrets(quantiles, best, higher=higher)
     farthest = max(float(values.max()) for values in (*ends.values(), *(() if whole is None else (whole,))))
-    grid = np.geomspace(_FLOOR, max(farthest, 2 * _FLOOR), _PLACES)
-    series = [_shares(cell, ends[cell.label], grid) for cell in cells]
+    floor = floor_of(track)
+    grid = np.geomspace(floor, max(farthest, 2 * floor), _PLACES)
+    series = [_shares(track, cell, ends[cell.label], grid) for cell in cells]
     return Figure(
         name=f"profile-{track.id}",
         title=f"How near to the optimum the runs end on {track.id}",
@@ -86,17 +124,15 @@ def profile_figure(analysis: TrackAnalysis) -> Figure | None:
         note=(
             f"Share of independent runs whose {metric} ends within each distance of the optimum of the space "
             f"({number(best)}), with pointwise 95 % intervals of Wilson (1927). Further to the upper left is better. "
-            f"Regrets below {_FLOOR:g} are drawn there."
+            f"{at_the_floor(track)}"
             + (" Dotted: one uniform draw from the space, to 0.1 %." if whole is not None else "")
         ),
     )
 
 
-def _shares(cell: Cell, values: Floats, grid: Floats) -> Series:
+def _shares(track: TrackFrame, cell: Cell, values: Floats, grid: Floats) -> Series:
     reached = np.searchsorted(np.sort(values), grid, side="right").astype(np.float64)
-    low, high = wilson(reached, len(values))
-    label = f"{cell.label} (n = {runs_of(len(values), len(cell.traces))})"
-    return Series(label, plain(grid), plain(reached / len(values)), plain(low), plain(high))
+    return series_of(track, cell, len(values), (grid, reached / len(values), *wilson(reached, len(values))))
 
 
 def _space(values: Floats, grid: Floats) -> Series:
@@ -124,7 +160,7 @@ def space_figure(analysis: TrackAnalysis) -> Figure | None:
         title=f"Where the methods end within the space of {track.id}",
         x_label=f"{metric}{f', {reading.unit}' if reading.unit else ''}",
         y_label="share of all architectures, %",
-        series=(*(_marker(analysis, cell, top, place) for place, cell in enumerate(cells)), bars),
+        series=(*(_marker(analysis, cell, top, row) for row, cell in enumerate(cells)), bars),
         note=(
             "Bars: the recorded architectures of the space, from its quantiles; the poorest "
             f"{100 * _OUTLYING:.0f} % lie outside the picture. Markers: median over the runs at the full budget, at "
@@ -134,8 +170,8 @@ def space_figure(analysis: TrackAnalysis) -> Figure | None:
     )
 
 
-def _marker(analysis: TrackAnalysis, cell: Cell, top: float, place: int) -> Series:
+def _marker(analysis: TrackAnalysis, cell: Cell, top: float, row: int) -> Series:
     summary = analysis.primary(cell)
-    height = (top * (1.06 + 0.07 * place),)
-    label = f"{cell.label}, median (n = {runs_of(summary.n, len(cell.traces))})"
-    return Series(label, (summary.median,), height, height, height, style="points")
+    height = np.array([top * (1.06 + 0.07 * row)])
+    columns = (np.array([summary.median]), height, height, height)
+    return series_of(analysis.track, cell, summary.n, columns, style="points", of="median")

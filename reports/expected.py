@@ -11,9 +11,10 @@ from reports.analysis import TrackAnalysis, random_search_cell
 from reports.curves import Floats, plain
 from reports.draws import Draws, expected_best
 from reports.frame import TrackFrame
+from reports.series import series_of
 from reports.space import regrets
 from reports.stats import t_interval
-from reports.wording import reference, runs_of, scale
+from reports.wording import reference, scale
 
 FEWEST_RUNS = 5
 _FEWEST_DRAWS = 10
@@ -36,9 +37,9 @@ def expected_figure(analysis: TrackAnalysis) -> Figure | None:
     sizes = sorted({int(size) for size in np.geomspace(1, common, _SIZES).round()})
     values = _shown(track, metric, np.array([_of_run(draws, common, sizes) for draws in runs]), best)
     ends = [t_interval(column) for column in values.T]
-    label = f"{cell.label}, its own draws (n = {runs_of(len(runs), len(cell.traces))})"
-    low, high = (tuple(end[side] for end in ends) for side in (0, 1))
-    estimated = Series(label, tuple(float(size) for size in sizes), plain(values.mean(axis=0)), low, high, style="line")
+    low, high = np.array(ends).T
+    columns = (np.array(sizes, dtype=np.float64), values.mean(axis=0), low, high)
+    estimated = series_of(track, cell, len(runs), columns, style="line", of="its own draws")
     exact = _exact(track, metric, common, best)
     reading = scale(track, metric)
     return Figure(

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.core.records import StudyRecord, TrackRecord
 from harness.core.types import RunSpec
-from reports.trace import Floats, Trace, trace_of
+from reports.trace import Trace, trace_of
 
+Floats = NDArray[np.float64]
 Key = tuple[str, str, str]
 """Track, method, variant."""
 

@@ -28,13 +28,13 @@ _STEPS: dict[str, Any] = {"drawstyle": "steps-post"}
 
 
 def draw_methods(axes: Axes, series: Sequence[Series], *, lying: bool) -> None:
-    """Draw the series of the methods; those with one label share colour, dashes and marker."""
+    """Draw the series of the methods; those of one place, or of one label, share colour, dashes and marker."""
     labels = list(dict.fromkeys(one.label for one in series))
-    colours = sns.color_palette("colorblind", n_colors=max(len(labels), 1))
+    places = [labels.index(one.label) if one.place < 0 else one.place for one in series]
+    colours = sns.color_palette("colorblind", n_colors=max(places, default=0) + 1)
     bands = sum(1 for one in series if one.style in {"steps", "line"})
     shade = 0.2 if bands <= _FEW_BANDS else 0.1
-    for one in series:
-        index = labels.index(one.label)
+    for one, index in zip(series, places, strict=True):
         look = {"color": colours[index], "label": one.label}
         if one.style == "points":
             _points(axes, one, look | {"marker": _MARKERS[index % len(_MARKERS)]}, lying=lying)
@@ -88,7 +88,16 @@ def draw_references(axes: Axes, figure: Figure) -> None:
         if one.style == "bars":
             _bars(axes, one, {"color": "#999999", "label": one.label})
         elif one.style == "points":
-            axes.scatter(one.x, one.middle, s=7, color="#999999", alpha=0.6, linewidths=0, label=one.label)
+            axes.scatter(
+                one.x,
+                one.middle,
+                s=26,
+                facecolors="none",
+                edgecolors="#222222",
+                linewidths=1.1,
+                zorder=4,
+                label=one.label,
+            )
         else:
             drawn = _STEPS if one.style == "steps" else {}
             axes.plot(

@@ -11,9 +11,10 @@ import numpy as np
 from harness.core.canonical import Json
 from harness.core.records import Figure, Series, Table
 from reports.analysis import TrackAnalysis, node_of
-from reports.curves import Floats, plain
+from reports.curves import Floats
 from reports.distribution import drawable
 from reports.frame import Cell, Frame, TrackFrame
+from reports.series import series_of
 from reports.shares import bootstrap_band
 from reports.space import regrets
 from reports.wording import amount, budget_axis, budget_unit, listed, reference, runs_of, scale
@@ -149,7 +150,7 @@ def target_figure(frame: Frame, analysis: TrackAnalysis) -> Figure | None:
         title=f"Targets reached on {track.id}",
         x_label=budget_axis(track),
         y_label="share of (run, target) pairs reached",
-        series=tuple(_series(frame, one, grid) for one in found),
+        series=tuple(_series(frame, track, one, grid) for one in found),
         note=(
             f"Targets: regrets of {listed(f'{target:g}' for target in targets)} {scale(track, track.metrics[0]).points}"
             f" in {track.metrics[0]}. A pair counts from the moment at which the run first reports an architecture "
@@ -159,8 +160,8 @@ def target_figure(frame: Frame, analysis: TrackAnalysis) -> Figure | None:
     )
 
 
-def _series(frame: Frame, one: _Reaching, grid: Floats) -> Series:
+def _series(frame: Frame, track: TrackFrame, one: _Reaching, grid: Floats) -> Series:
     reached = (one.first[:, :, None] <= grid).mean(axis=1)
     low, high = bootstrap_band(reached, node_of(frame, *one.cell.key, "targets"))
-    label = f"{one.cell.label} (n = {runs_of(len(one.first), len(one.cell.traces))})"
-    return Series(label, plain(grid), plain(reached.mean(axis=0)), plain(low), plain(high))
+    columns = (grid, reached.mean(axis=0), low, high)
+    return series_of(track, one.cell, len(one.first), columns)

@@ -136,6 +136,7 @@ class Series:
     Attributes:
         style: how it is drawn: 'steps' (right-continuous), 'line', 'points' (with whiskers where the band is not
             empty), 'box' (low, middle and high of a sample) or 'bars' (each from its x to the next).
+        place: the place of the method in the study, which fixes its colour in every figure; -1: as the series come.
     """
 
     label: str
@@ -145,6 +146,7 @@ class Series:
     high: tuple[float, ...]
     role: Literal["method", "reference"] = "method"
     style: Literal["steps", "line", "points", "box", "bars"] = "steps"
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True)
