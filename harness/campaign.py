@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
-from harness import hardware
+from harness import hardware, tuning
 from harness.core.canonical import content_hash
 from harness.core.clock import Stopwatch
-from harness.core.derivation import seeds_of
-from harness.core.errors import DataCorrupt, DataMissing, DriftRefused, HarnessError, Unsupported
+from harness.core.errors import (
+    DataMissing,
+    DriftRefused,
+    HarnessError,
+    OutputUnwritable,
+    Unsupported,
+    UsageError,
+)
 from harness.core.interfaces import Benchmark, Place
 from harness.core.records import TrackRecord
-from harness.core.registry import load
-from harness.core.schema import ProtocolModel, Track
+from harness.core.schema import ProtocolModel, Track, Tuning
 from harness.core.types import RunSpec
 from harness.drift import describe, differences
+from harness.energy import Meter
 from harness.executor import Executor, InlineExecutor, ProcessExecutor
-from harness.plan import benchmark_config, budget_of, expand
-from harness.runner import execute, obstacle, query_of
+from harness.job import Job, open_benchmark, work
+from harness.plan import budget_of, expand
+from harness.runner import obstacle
 from harness.store import Study
-
-REPORT_EVERY = 0.2  # seconds between two progress events of one run
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +63,6 @@ class Watcher(Protocol):
     def ended(self, spec: RunSpec) -> None:
         """Learn that a run is done."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run for a worker: everything that it needs is on disk or in here."""
-
-    folder: Path
-    spec: RunSpec
-    place: Place
-    environment: str
-
-    @property
-    def id(self) -> str:
-        """The run's name, for messages."""
-        return self.spec.id
-
-
-def open_benchmark(track: Track, place: Place) -> Benchmark:
-    """Open the benchmark of a track.
-
-    Raises:
-        DataMissing, DataCorrupt, UsageError: see `harness.core.interfaces.Benchmark`.
-        DataCorrupt: the protocol pins another fingerprint.
-    """
-    kind = load("benchmarks", track.benchmark.name)
-    benchmark: Benchmark = kind(benchmark_config(track), place, query_of(track))
-    pinned = track.benchmark.fingerprint
-    if pinned is not None and pinned != content_hash(benchmark.manifest()):
-        raise DataCorrupt(
-            f"tracks.{track.id}.benchmark.fingerprint: the protocol pins {pinned[:12]}, and this machine's "
-            f"{benchmark.name} has {content_hash(benchmark.manifest())[:12]}; import the data that the protocol names"
-        )
-    return benchmark
 
 
 def survey(protocol: ProtocolModel, settings: Settings) -> dict[str, Benchmark | str]:
@@ -131,11 +102,111 @@ def conduct(
         _settle_tracks(protocol, resolved, study, benchmarks, settings)
         study.sweep()
         environment = _open_segment(study, benchmarks, settings)
-        specs = expand(protocol)
-        left = list(_left(specs, protocol, study, benchmarks))
-        watcher.planned(specs, left)
-        jobs = [Job(study.folder, spec, settings.place, environment) for spec in left]
-        _run_all(jobs, settings, watcher)
+        with _measured(study) as meter:
+            conductor = _Conductor(study, settings, watcher, environment, meter)
+            _tune(protocol, conductor, benchmarks)
+            specs = expand(protocol, study.choices())
+            left = list(_left(specs, protocol, study, benchmarks))
+            watcher.planned(specs, left)
+            conductor.run(left)
+
+
+@contextmanager
+def _measured(study: Study) -> Iterator[Meter]:
+    """Measure a segment, and record its end however it ends; only a kill leaves none."""
+    meter, watch = Meter(), Stopwatch()
+    try:
+        yield meter
+    finally:
+        ended = datetime.now(UTC).isoformat(timespec="seconds")
+        # A full disk has stopped the runs already, and what they say counts.
+        with suppress(OutputUnwritable):
+            study.end_segment({"ended": ended, "seconds": round(watch.lap(), 3), "energy": meter.total()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Conductor:
+    """Everything that it takes to run runs.
+
+    Attributes:
+        environment: the id of the segment's environment.
+        meter: reads energy counters on the way.
+    """
+
+    study: Study
+    settings: Settings
+    watcher: Watcher
+    environment: str
+    meter: Meter
+
+    def run(self, specs: Sequence[RunSpec]) -> None:
+        """Run these runs, in worker processes where the settings ask for them."""
+        jobs = [Job(self.study.folder, spec, self.settings.place, self.environment) for spec in specs]
+        workers = min(self.settings.workers, len(jobs))
+        executor: Executor = ProcessExecutor(workers, self.settings.place.threads) if workers else InlineExecutor()
+        errors: list[HarnessError] = []
+        for done in executor.run(work, jobs, self._advanced):
+            self.meter.tick()
+            if done.error is not None:
+                errors.append(done.error)
+            else:
+                self.watcher.ended(done.job.spec)
+        if errors:
+            raise errors[0]
+
+    def _advanced(self, job: Job, share: float) -> None:
+        self.meter.tick()
+        self.watcher.advanced(job.spec, share)
+
+
+def _tune(protocol: ProtocolModel, conductor: _Conductor, reported: Mapping[str, Benchmark | str]) -> None:
+    """Tune every row that the protocol says is tuned and whose ledger is not written yet.
+
+    Raises:
+        DataMissing, UsageError: a benchmark to tune on cannot be opened.
+        Unsupported: a row cannot be run on the benchmark that it is to be tuned on.
+        UsageError: that benchmark is one of the reported ones under another name.
+    """
+    study = conductor.study
+    entries = [entry for entry in tuning.tuned(protocol) if entry.method not in study.tuning()]
+    opened = {entry.method: _open_tuning(protocol, entry, conductor.settings.place, reported) for entry in entries}
+    for entry in entries:
+        specs = tuning.tuning_runs(protocol, entry)
+        left = [spec for spec in specs if not study.is_done(spec)]
+        conductor.watcher.planned(specs, left)
+        conductor.run(left)
+        study.note_tuning(entry.method, _ledger(protocol, entry, specs, study, opened[entry.method]))
+
+
+def _open_tuning(
+    protocol: ProtocolModel, entry: Tuning, place: Place, reported: Mapping[str, Benchmark | str]
+) -> Benchmark:
+    specs = tuning.tuning_runs(protocol, entry)
+    track = tuning.track_of(protocol, specs[0].track)
+    benchmark = open_benchmark(track, place)
+    reason = obstacle(specs[0], track, benchmark)
+    if reason:
+        raise Unsupported(f"tuning of {entry.method!r}: {reason}; tune it on another benchmark or in another unit")
+    identity = content_hash(benchmark.manifest())
+    for key, other in reported.items():
+        same_data = protocol.track(key).objective.metric.partition("/")[0] == track.objective.metric.partition("/")[0]
+        if not isinstance(other, str) and same_data and content_hash(other.manifest()) == identity:
+            raise UsageError(
+                f"tuning of {entry.method!r}: its benchmark is that of track {key!r} under another name (fingerprint "
+                f"{identity[:12]}); no row may be tuned on what is reported: tune on other data"
+            )
+    return benchmark
+
+
+def _ledger(
+    protocol: ProtocolModel, entry: Tuning, specs: Sequence[RunSpec], study: Study, benchmark: Benchmark
+) -> dict[str, Any]:
+    row = next(row for row in protocol.methods if row.key == entry.method)
+    runs = [study.run(spec) for spec in specs]
+    found = tuning.ledger(entry, row.options, ((run.spec, run.trials) for run in runs))
+    manifest = benchmark.manifest()
+    facts = {"fingerprint": content_hash(manifest), "manifest": manifest, "seconds": tuning.real_seconds(runs)}
+    return {**found, **facts}
 
 
 def _settle_tracks(
@@ -213,56 +284,3 @@ def _left(
         elif not reason:
             study.clear_skip(spec)
             yield spec
-
-
-def _run_all(jobs: Sequence[Job], settings: Settings, watcher: Watcher) -> None:
-    workers = min(settings.workers, len(jobs))
-    executor: Executor = ProcessExecutor(workers, settings.place.threads) if workers else InlineExecutor()
-    errors: list[HarnessError] = []
-    for done in executor.run(work, jobs, lambda job, share: watcher.advanced(job.spec, share)):
-        if done.error is not None:
-            errors.append(done.error)
-        else:
-            watcher.ended(done.job.spec)
-    if errors:
-        raise errors[0]
-
-
-def work(job: Job, report: Any) -> None:
-    """Do one run; this is what a worker process calls."""
-    protocol = _protocol(job.folder)
-    track = protocol.track(job.spec.track)
-    benchmark = _benchmark(job.folder, track.id, job.place)
-    seeds = seeds_of(job.spec, track)
-    facts = {
-        "protocol_hash": protocol.hash(),
-        "environment": job.environment,
-        "seeds": {"replicate": list(seeds.path), "method": seeds.child("method", job.spec.implementation).seed()},
-    }
-    recorder = Study(job.folder).recorder(job.spec, facts, durable=benchmark.durable)
-    watch = Stopwatch()
-    quiet = 0.0
-
-    def listener(share: float) -> None:
-        nonlocal quiet
-        quiet += watch.lap()
-        if quiet >= REPORT_EVERY:
-            quiet = 0.0
-            report(share)
-
-    try:
-        execute(job.spec, track, benchmark, recorder, listener)
-    finally:
-        recorder.close()
-
-
-@lru_cache(maxsize=1)
-def _protocol(folder: Path) -> ProtocolModel:
-    plain = Study(folder).protocol()
-    plain.pop("schema")
-    return ProtocolModel.model_validate(plain)
-
-
-@lru_cache(maxsize=8)
-def _benchmark(folder: Path, track_id: str, place: Place) -> Benchmark:
-    return open_benchmark(_protocol(folder).track(track_id), place)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.core.canonical import Json
+from harness.core.clock import Stopwatch
 from harness.gpu import gpu_joules
 
 POWERCAP = Path("/sys/class/powercap")
@@ -60,6 +62,47 @@ def energy_counter(powercap: Path = POWERCAP) -> Energy | None:
         return None
     readings, spans = zip(*packages, strict=True)
     return Energy(readings, spans, f"{len(packages)} processor package(s), nothing else", "RAPL counter")
+
+
+@dataclass(slots=True)
+class Meter:
+    """Sum what the counter of this machine counts, read so often that it cannot start again twice in between.
+
+    Attributes:
+        counter: reads the counter.
+        every: real seconds between two readings.
+    """
+
+    counter: Callable[[], Energy | None] = energy_counter
+    every: float = 60.0
+    _last: Energy | None = field(init=False)
+    _joules: float | None = field(init=False, default=0.0)
+    _watch: Stopwatch = field(init=False, default_factory=Stopwatch)
+    _waited: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self._last = self.counter()
+
+    def tick(self) -> None:
+        """Read the counter if it is time to; call this often."""
+        self._waited += self._watch.lap()
+        if self._waited >= self.every:
+            self._waited = 0.0
+            self._read()
+
+    def total(self) -> dict[str, Json] | None:
+        """Return joules, what they cover and how they were measured; None where nothing could be measured."""
+        self._read()
+        if self._last is None or self._joules is None:
+            return None
+        return {"joules": round(self._joules, 3), "covers": self._last.covers, "method": self._last.method}
+
+    def _read(self) -> None:
+        now = self.counter() if self._last is not None else None
+        used = now.since(self._last) if now is not None and self._last is not None else None
+        # A reading that does not follow the one before makes the whole sum unknown, not smaller.
+        self._joules = None if used is None or self._joules is None else self._joules + used
+        self._last = now
 
 
 def _packages(powercap: Path) -> Iterable[tuple[float, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from harness.core.budget import Budget
@@ -39,13 +40,24 @@ class RegistryCatalogue:
 CATALOGUE = RegistryCatalogue()
 
 
-def expand(protocol: ProtocolModel) -> list[RunSpec]:
-    """Return the runs of a resolved protocol in their fixed order.
+Choices = Mapping[str, Mapping[str, Any]]
+"""Row key -> the options that its tuning chose."""
+
+_UNTUNED: Choices = MappingProxyType({})
+
+
+def expand(protocol: ProtocolModel, choices: Choices = _UNTUNED) -> list[RunSpec]:
+    """Return the reported runs of a resolved protocol in their fixed order.
 
     Tracks follow one another; within a track the replicates are outermost, so that a study that was stopped holds
     the same number of runs of each method, give or take one. Each row runs as itself and then once for each ablated
     value; a value that the row has anyway is the base variant and is not run twice.
+
+    Args:
+        protocol: the protocol.
+        choices: the options of the rows that were tuned (`Study.choices`); they take the place of the row's own.
     """
+    rows = [_settled(row, choices) for row in protocol.methods]
     return [
         RunSpec(
             protocol=protocol.protocol,
@@ -60,10 +72,14 @@ def expand(protocol: ProtocolModel) -> list[RunSpec]:
         )
         for track in protocol.tracks
         for replicate, seed in enumerate(track.seed_list())
-        for row in protocol.methods
+        for row in rows
         if row.tracks is None or track.id in row.tracks
         for variant, options in _variants(protocol, row, track)
     ]
+
+
+def _settled(row: MethodRow, choices: Choices) -> MethodRow:
+    return row.model_copy(update={"options": dict(choices[row.key])}) if row.key in choices else row
 
 
 def _variants(protocol: ProtocolModel, row: MethodRow, track: Track) -> Iterator[tuple[str, Mapping[str, Any]]]:

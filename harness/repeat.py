@@ -116,7 +116,7 @@ def repeat(
     origin = {
         "protocol": f"{protocol.protocol}@{protocol.version}",
         "protocol_hash": protocol.hash(),
-        "journals": study.digest(expand(protocol)),
+        "journals": study.digest(expand(protocol, study.choices())),
     }
     write_json(
         again.folder / RECORD,
@@ -170,7 +170,7 @@ def _verdict(p_equivalence: float, p_difference: float, alpha: float) -> str:
 
 
 def _cells(study: Study, protocol: ProtocolModel) -> Mapping[tuple[str, str, str], Cell]:
-    frame = read(study.record(expand(protocol)))
+    frame = read(study.record(expand(protocol, study.choices())))
     return {cell.key: cell for track in frame.tracks for cell in track.cells}
 
 

@@ -9,19 +9,20 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
-from harness.campaign import Job, open_benchmark, work
 from harness.core.canonical import content_hash
 from harness.core.errors import DataCorrupt, StoreError, UsageError
 from harness.core.interfaces import Place
-from harness.core.records import TrackRecord
-from harness.core.schema import ProtocolModel
+from harness.core.records import TUNING, TrackRecord
+from harness.core.schema import ProtocolModel, Track
 from harness.core.seeds import SeedTree
 from harness.core.types import RunSpec
 from harness.executor import Executor, InlineExecutor, ProcessExecutor
+from harness.job import Job, open_benchmark, work
 from harness.plan import expand
 from harness.store import Study
 from harness.store.files import read_json, write_json
 from harness.store.recorder import CHAINED
+from harness.tuning import all_tuning_runs, track_of
 
 Answer = Literal["exact", "different", "statistical"]
 
@@ -89,9 +90,10 @@ def replay(
         DataCorrupt: a benchmark here is not the one that was recorded.
         HarnessError: a run could not be executed.
     """
-    tracks = study.tracks()
+    tracks, tuned = study.tracks(), study.tuning().items()
+    tracks |= {TUNING + row: TrackRecord(entry["fingerprint"], entry["manifest"], {}, {}) for row, entry in tuned}
     for name in {spec.track: None for spec in chosen}:
-        _refuse_other_data(protocol, name, tracks[name], place)
+        _refuse_other_data(track_of(protocol, name), tracks[name], place)
     still = [spec for spec in chosen if tracks[spec.track].manifest.get("determinism") == "statistical"]
     found = [Replayed(spec, "statistical") for spec in still]
     for answer in found:
@@ -131,23 +133,24 @@ def note(study: Study, answers: Sequence[Replayed]) -> None:
 
 
 def finished(study: Study, protocol: ProtocolModel) -> list[RunSpec]:
-    """Return the runs of a study that are done.
+    """Return the runs of a study that are done, those of finished tunings among them.
 
     Raises:
         StoreError: there is none.
     """
-    specs = [spec for spec in expand(protocol) if study.is_done(spec)]
+    tuning = [spec for spec in all_tuning_runs(protocol) if spec.method in study.tuning()]
+    specs = [spec for spec in (*tuning, *expand(protocol, study.choices())) if study.is_done(spec)]
     if not specs:
         raise StoreError(f"{study.folder}: no run is done yet; finish the study with `resume`")
     return specs
 
 
-def _refuse_other_data(protocol: ProtocolModel, name: str, recorded: TrackRecord, place: Place) -> None:
-    benchmark = open_benchmark(protocol.track(name), place)
+def _refuse_other_data(track: Track, recorded: TrackRecord, place: Place) -> None:
+    benchmark = open_benchmark(track, place)
     found = content_hash(benchmark.manifest())
     if found != recorded.fingerprint:
         raise DataCorrupt(
-            f"tracks.{name}: the record was made with fingerprint {recorded.fingerprint[:12]}, and this machine's "
+            f"tracks.{track.id}: the record was made with fingerprint {recorded.fingerprint[:12]}, and this machine's "
             f"{benchmark.name} has {found[:12]}: another table, data set or recipe; replay with the recorded one"
         )
 

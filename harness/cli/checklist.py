@@ -22,7 +22,7 @@ def checklist(options: argparse.Namespace) -> int:
     study = Study(options.run.resolve())
     study.protocol()
     protocol = load_protocol(str(study.folder / "protocol.json"), CATALOGUE).model
-    document: Document = load("reports", NAME)(study.record(expand(protocol)))
+    document: Document = load("reports", NAME)(study.record(expand(protocol, study.choices())))
     target = console()
     show(document, target)
     first = protocol.reports[0] if protocol.reports else ""

@@ -62,8 +62,14 @@ class RunRecord:
     finals: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
 
 
+TUNING = "tuning:"
+"""What the track of a tuning run begins with; no track of a protocol can, so the two never meet in a seed or folder."""
+
+
 def run_folder(spec: RunSpec) -> str:
     """Return where a run stands within the folder of its study, with slashes."""
+    if spec.track.startswith(TUNING):
+        return f"tuning/{spec.method}/{spec.variant}/r{spec.replicate:04d}"
     return f"runs/{spec.track}/{spec.method}/{spec.variant}/r{spec.replicate:04d}"
 
 
@@ -94,11 +100,13 @@ class StudyRecord:
         protocol: the resolved protocol as plain data.
         protocol_hash: its content hash.
         environments: hardware and software records by their content hash.
-        segments: one entry per start or resume: environment id, started (UTC), drift (differing fields).
+        segments: one entry per start or resume: environment id, started (UTC), drift (differing fields), and unless
+            it was killed: ended, seconds, and energy (joules, covers, method; None where no counter may be read).
         tracks: by track id.
         runs: opens a fresh iterator over the runs in plan order; runs not on disk are 'missing'.
         files: the files of the study's folder by their path in it, read when asked for, so that a report can name
             a file with its hash.
+        tuning: the ledger of each row that was tuned and is done: settings, outcomes, charges, the chosen options.
     """
 
     protocol: Mapping[str, Json]
@@ -108,6 +116,7 @@ class StudyRecord:
     tracks: Mapping[str, TrackRecord]
     runs: Callable[[], Iterator[RunRecord]]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    tuning: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,10 @@ class Ablation(Strict):
     tracks: list[Identifier] | None = Field(default=None, description="the tracks it runs on; null: those of the row")
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Tuning(Strict):
     """Hyper-parameter tuning of a row, under a budget, on other benchmarks than the reported ones."""
 
@@ -180,8 +184,17 @@ class Tuning(Strict):
     )
     citation: str = Field(default="", description="published: the paper and its setting")
     benchmark: BenchmarkChoice | None = Field(default=None, description="tuned: on which benchmark")
+    fidelity: Fidelity | None = Field(
+        default=None, exclude_if=_absent, description="tuned: how long networks are trained; nothing is trained finally"
+    )
+    objective: Objective | None = Field(
+        default=None, exclude_if=_absent, description="tuned: what is searched for, and what settings are compared by"
+    )
     budget: BudgetRule | None = Field(default=None, description="tuned: under which budget")
-    space: dict[str, list[Any]] = Field(default_factory=dict, description="tuned: option -> values that were tried")
+    space: dict[str, list[Any]] = Field(
+        default_factory=dict,
+        description="tuned: option -> values; every combination of them is a setting that is tried",
+    )
     replicates: int = Field(default=1, ge=1, description="tuned: runs of each setting")
 
 

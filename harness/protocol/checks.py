@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.core.errors import nearest
+from harness.core.grounds import shared_ground
 from harness.protocol.nodes import Keys
 
 Add = Callable[[Keys, str], None]
@@ -151,12 +152,34 @@ def _check_ablations(data: dict[str, Any], rows: Entries, add: Add) -> None:
 
 
 def _check_tuning(data: dict[str, Any], add: Add) -> None:
-    needs = {"tuned": ("benchmark", "budget", "space"), "published": ("citation",)}
+    needs = {"tuned": ("benchmark", "fidelity", "objective", "budget", "space"), "published": ("citation",)}
+    once: set[str] = set()
     for keys, tuning in mappings(data, "tuning"):
-        source = text_at(tuning, "source") or ""
+        source, row = text_at(tuning, "source") or "", text_at(tuning, "method") or ""
+        if row in once:
+            add((*keys, "method"), f"{row!r} has an entry already; say in one where its options come from")
+        once.add(row)
         for key in needs.get(source, ()):
             if not tuning.get(key):
                 add((*keys, key), f"is missing, although the source is {source!r}; add it")
+
+
+def check_grounds(data: dict[str, Any], add: Add) -> None:
+    """Tell `add` of every row that is tuned on what it is reported on; options must be resolved in full.
+
+    No row may be: what is chosen on the reported table is no longer found by the method.
+    """
+    own = {row_key(row) or "": row.get("tracks") for _, row in mappings(data, "methods")}
+    for keys, tuning in mappings(data, "tuning"):
+        choice = tuning.get("benchmark")
+        if text_at(tuning, "source") != "tuned" or not isinstance(choice, dict):
+            continue
+        tracks = own.get(text_at(tuning, "method") or "")
+        for _, track in mappings(data, "tracks"):
+            runs_there = not isinstance(tracks, list) or track.get("id") in tracks
+            if runs_there and (shared := shared_ground(choice, track)):
+                reason = f"shares {shared} with track {track.get('id')!r}, on which the row is reported"
+                add((*keys, "benchmark"), f"{reason}; tune on a benchmark and a data set that no result stands on")
 
 
 def _check_published(data: dict[str, Any], rows: Entries, tracks: Entries, add: Add) -> None:

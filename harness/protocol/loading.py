@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from harness.core.canonical import canonical_json
 from harness.core.errors import Mistake, ProtocolError, UsageError, nearest
 from harness.core.schema import SCHEMA_VERSION, ProtocolModel
-from harness.protocol.checks import cross_check
+from harness.protocol.checks import check_grounds, cross_check
 from harness.protocol.nodes import Findings, Node, parse
 from harness.protocol.options import Catalogue, fill_options
 from harness.protocol.wording import explain, keys_of, needed, show, unknown
@@ -55,6 +55,7 @@ def load(source: str | Path, catalogue: Catalogue) -> Loaded:
     data = {key: node.plain() for key, node in _entries(tree).items() if key not in _OUTSIDE}
     cross_check(data, catalogue.names("reports"), findings.add)
     filled = fill_options(data, catalogue, findings.add)
+    check_grounds(filled, findings.add)
     _check_shape(data, findings)
     findings.stop()
     model = _model(filled)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from itertools import product
+from math import prod
 from typing import Any, Protocol, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -17,6 +19,9 @@ from harness.protocol.nodes import Keys, dotted
 from harness.protocol.wording import explain, unknown
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+MOST_SETTINGS = 1000
+"""Settings that a tuning may try: each is a whole search, or several."""
 
 Wrong = list[tuple[Keys, str]]
 
@@ -66,6 +71,7 @@ def fill_options(data: Any, catalogue: Catalogue, add: Add) -> Any:
         for keys, entry in mappings(data, section):
             if row_options := rows.get(text_at(entry, "method") or ""):
                 _vary(row_options, (*keys, where), entry.get(where), add)
+                _combine(row_options, (*keys, where), entry.get("space"), add)
     return data
 
 
@@ -117,6 +123,24 @@ def _vary(row: _Row, keys: Keys, varied: Any, add: Add) -> None:
         if option in options and values == [options[option]]:
             add((*keys, option), f"holds nothing but the row's own value, {values[0]!r}; add another")
         _refuse_repeats((*keys, option), values, add)
+
+
+def _combine(row: _Row, keys: Keys, space: Any, add: Add) -> None:
+    """Check every combination of sound values, for what `Config` refuses only of several options together."""
+    config, options = row
+    if not isinstance(space, dict) or not all(isinstance(values, list) and values for values in space.values()):
+        return
+    count = prod(len(values) for values in space.values())
+    if count > MOST_SETTINGS:
+        add(keys, f"has {count:,} settings, and {MOST_SETTINGS:,} may be tried; name fewer values")
+        return
+    alone = any(_attempt(config, {**options, option: value})[1] for option, values in space.items() for value in values)
+    if alone:
+        return  # said at that value
+    for values in product(*space.values()):
+        setting = dict(zip(space, values, strict=True))
+        for _, message in _attempt(config, {**options, **setting})[1]:
+            add(keys, f"the setting {canonical_json(setting)} is refused: {message}")
 
 
 def _refuse_repeats(keys: Keys, values: list[Any], add: Add) -> None:

@@ -2,9 +2,10 @@
 
 runs/<protocol>@<version>-<hash>/
   protocol.json           the resolved protocol; running it alone repeats the study
-  study.json              protocol hash; what each track's benchmark says of itself; exact references
+  study.json              protocol hash; what each track's benchmark says of itself; exact references; what tuning chose
   environments/<id>.json  hardware and software, by content hash
   segments.jsonl          one line per start or resume: environment, time, drift
+  segment_ends.jsonl      one line per start that came to an end: time, seconds, energy
   runs/<track>/<method>/<variant>/r0007/
     manifest.json         the run's specification and where its seeds come from
     trials.jsonl          trial, result, budget spent, recommendation; chained; no clock, no sealed value
@@ -12,6 +13,7 @@ runs/<protocol>@<version>-<hash>/
     final.jsonl           sealed metrics of the recommended architecture under the final recipe
     timings.jsonl         seconds of ask, evaluate and tell; informative
     done.json             why it ended, and the SHA-256 of the journals
+  tuning/<method>/<setting>/r0007/    the same files for each run that tuned a row, without final.jsonl's lines
   report/                 made again from the rest at any time
 """
 
@@ -88,7 +90,7 @@ class Study:
                 f"{self.folder}: the folder holds files that are no study ({', '.join(sorted(strangers)[:3])}); "
                 "choose an empty folder with --out"
             )
-        self._write_tracks(protocol, tracks)
+        self._write_facts(protocol, tracks, {})
         write_json(self.folder / "protocol.json", dict(protocol))
 
     def _refuse_foreign(self, protocol: Mapping[str, Any]) -> None:
@@ -100,16 +102,34 @@ class Study:
                 "another folder with --out, or resume that study with `resume`"
             )
 
-    def _write_tracks(self, protocol: Mapping[str, Any], tracks: Mapping[str, TrackRecord]) -> None:
+    def _write_facts(
+        self, protocol: Mapping[str, Any], tracks: Mapping[str, TrackRecord], tuning: Mapping[str, Any]
+    ) -> None:
         plain = {
             key: {name: getattr(track, name) for name in track.__dataclass_fields__} for key, track in tracks.items()
         }
         data = {"schema": SCHEMA, "protocol_hash": content_hash(dict(protocol)), "tracks": plain}
+        if tuning:
+            data["tuning"] = dict(tuning)
         write_json(self.folder / "study.json", data)
 
     def update_tracks(self, tracks: Mapping[str, TrackRecord]) -> None:
         """Write the tracks anew, for those that could not be opened before and can be now."""
-        self._write_tracks(self.protocol(), tracks)
+        self._write_facts(self.protocol(), tracks, self.tuning())
+
+    def tuning(self) -> dict[str, dict[str, Any]]:
+        """Return the ledger of each row whose tuning is done (see `harness.tuning.ledger`)."""
+        found: dict[str, dict[str, Any]] = read_json(self.folder / "study.json").get("tuning", {})
+        return found
+
+    def choices(self) -> dict[str, dict[str, Any]]:
+        """Return the options that each finished tuning chose, for `harness.plan.expand`."""
+        known = self.tuning() if (self.folder / "study.json").is_file() else {}
+        return {row: entry["options"] for row, entry in known.items()}
+
+    def note_tuning(self, row: str, ledger: Mapping[str, Any]) -> None:
+        """Write what the tuning of a row found; what stands there of others is kept."""
+        self._write_facts(self.protocol(), self.tracks(), {**self.tuning(), row: dict(ledger)})
 
     def tracks(self) -> dict[str, TrackRecord]:
         """Return what the study knows of its tracks."""
@@ -128,6 +148,16 @@ class Study:
     def segments(self) -> tuple[dict[str, Any], ...]:
         """Return one entry per start or resume, the first first."""
         return tuple(json.loads(line) for line in read_lines(self.folder / "segments.jsonl"))
+
+    def end_segment(self, facts: Mapping[str, Any]) -> None:
+        """Record how the last segment ended: when, after how many seconds, with which energy; a kill leaves no line."""
+        path = self.folder / "segment_ends.jsonl"
+        lines = [*read_lines(path), canonical_json({"segment": len(self.segments()), **facts})]
+        write_atomically(path, "".join(line + "\n" for line in lines))
+
+    def _ended_segments(self) -> tuple[dict[str, Any], ...]:
+        ends = {end.pop("segment"): end for end in map(json.loads, read_lines(self.folder / "segment_ends.jsonl"))}
+        return tuple({**entry, **ends.get(number, {})} for number, entry in enumerate(self.segments(), start=1))
 
     def environment(self, identity: str) -> dict[str, Any]:
         """Return the environment record with this id."""
@@ -148,8 +178,9 @@ class Study:
 
     def sweep(self) -> None:
         """Take away what a kill left of runs that were being written; only the holder of the lock may."""
-        for partial in self.folder.glob(f"runs/*/*/*/.r*{PARTIAL}"):
-            shutil.rmtree(partial)
+        for pattern in ("runs/*/*/*", "tuning/*/*"):
+            for partial in self.folder.glob(f"{pattern}/.r*{PARTIAL}"):
+                shutil.rmtree(partial)
 
     def skip(self, spec: RunSpec, reason: str) -> None:
         """Record why a run cannot be done."""
@@ -180,7 +211,7 @@ class Study:
     def record(self, specs: list[RunSpec]) -> StudyRecord:
         """Return the whole study for the reports; runs are read when asked for, in the order of `specs`."""
         protocol = self.protocol()
-        segments = self.segments()
+        segments = self._ended_segments()
 
         def runs() -> Iterator[RunRecord]:
             return (self.run(spec) for spec in specs)
@@ -193,6 +224,7 @@ class Study:
             tracks=self.tracks(),
             runs=runs,
             files=FolderFiles(self.folder),
+            tuning=self.tuning(),
         )
 
     def digest(self, specs: list[RunSpec]) -> str:

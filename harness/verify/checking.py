@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.errors import StoreError
-from harness.core.records import run_folder
+from harness.core.records import TUNING, run_folder
 from harness.plan import expand
+from harness.tuning import all_tuning_runs, track_of
 from harness.verify.across import Across
 from harness.verify.archive import check_archive, is_archive, opened
 from harness.verify.leftovers import Census, check_files, check_reports
 from harness.verify.metrics import Names, check_metrics
-from harness.verify.reading import Source, read_run
+from harness.verify.reading import Run, Source, read_run
 from harness.verify.rules import OF_FOLDERS, RULES, Verdict
 from harness.verify.runs import check_run
 from harness.verify.study import Frame, check_study
+from harness.verify.tuning import check_ledgers, facts_of
 
 
 def verify(path: Path) -> Verdict:
@@ -51,13 +53,18 @@ def verify_folder(folder: Path) -> Verdict:
 
 def _check_runs(source: Source, frame: Frame) -> tuple[int, int]:
     assert frame.protocol is not None
-    plan = expand(frame.protocol)
-    tracks = {track.id: track for track in frame.protocol.tracks}
-    names = {key: Names(track, frame.tracks.get(key)) for key, track in tracks.items()}
+    protocol, choices = frame.protocol, {row: found.options for row, found in frame.tuning.items()}
+    plan = [*all_tuning_runs(protocol), *expand(protocol, choices)]
+    tracks = {spec.track: track_of(protocol, spec.track) for spec in plan}
+    facts = {key: facts_of(frame.tuning, key) or frame.tracks.get(key) for key in tracks}
+    names = {key: Names(track, facts[key]) for key, track in tracks.items()}
     across, census = Across(source), Census(source)
     runs = trials = 0
+    tunings: dict[str, list[Run]] = {}
     for spec in plan:
-        run = read_run(source, spec, tracks[spec.track], frame.tracks.get(spec.track), run_folder(spec))
+        run = read_run(source, spec, tracks[spec.track], facts[spec.track], run_folder(spec))
+        if spec.track.startswith(TUNING):
+            tunings.setdefault(spec.method, []).append(run)
         census.add(run)
         check_run(source, run, frame.protocol_hash, frame.environments)
         if run.sound:
@@ -66,5 +73,6 @@ def _check_runs(source: Source, frame: Frame) -> tuple[int, int]:
         runs, trials = runs + 1, trials + len(run.trials)
     across.close()
     census.close()
+    check_ledgers(source, protocol, frame.tuning, tunings)
     check_files(source, plan)
     return runs, trials

@@ -14,12 +14,22 @@ from harness.verify.reading import Run, Source
 from harness.verify.shapes import IndexForm
 
 TOP_FILES = frozenset(
-    {"protocol.json", "study.json", "segments.jsonl", "repeat.json", "replay.json", "attestations.json", ".lock"}
+    {
+        "protocol.json",
+        "study.json",
+        "segments.jsonl",
+        "segment_ends.jsonl",
+        "repeat.json",
+        "replay.json",
+        "attestations.json",
+        ".lock",
+    }
 )
 RUN_FILES = frozenset(
     {"manifest.json", "trials.jsonl", "sealed.jsonl", "final.jsonl", "timings.jsonl", "done.json", "skipped.json"}
 )
-DEPTH = 4  # of a run's folder below runs/: track, method, variant, replicate
+DEPTH = {"runs": 4, "tuning": 3}
+"""Of a run's folder below these: track, method, variant, replicate; a tuning has no track."""
 INDEX = "index.json"
 
 
@@ -62,8 +72,9 @@ def check_files(source: Source, plan: Sequence[RunSpec]) -> None:
     strange_runs = set()
     for file in _walk(source.root):
         parts = Path(file).parts
-        if parts[0] == "runs" and len(parts) > DEPTH + 1 and not parts[DEPTH].startswith("."):
-            folder = "/".join(parts[: DEPTH + 1])
+        depth = DEPTH.get(parts[0], len(parts))
+        if len(parts) > depth + 1 and not parts[depth].startswith("."):
+            folder = "/".join(parts[: depth + 1])
             if folder not in known:
                 strange_runs.add(folder)
                 continue
@@ -74,8 +85,12 @@ def check_files(source: Source, plan: Sequence[RunSpec]) -> None:
 
 
 def _has_place(parts: tuple[str, ...]) -> bool:
-    if parts[0] == "runs":
-        return len(parts) == DEPTH + 2 and parts[-1] in RUN_FILES and not any(part.startswith(".") for part in parts)
+    if parts[0] in DEPTH:
+        return (
+            len(parts) == DEPTH[parts[0]] + 2
+            and parts[-1] in RUN_FILES
+            and not any(part.startswith(".") for part in parts)
+        )
     if parts[0] == "environments":
         return len(parts) == 2 and parts[1].endswith(".json") and not parts[1].startswith(".")  # noqa: PLR2004 - folder, file
     return parts[0] == "report" or parts in {(name,) for name in TOP_FILES}

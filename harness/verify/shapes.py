@@ -169,12 +169,42 @@ class TrackForm(Strict):
     skipped: str
 
 
+class SettingForm(Strict):
+    """A setting of a tuning."""
+
+    setting: str
+    options: dict[str, Any]
+    values: list[float | None]
+    mean: float | None
+    charged: Amount
+    evaluations: Count
+
+
+class TuningForm(Strict):
+    """The ledger of a tuned row in study.json."""
+
+    benchmark: dict[str, Any]
+    fingerprint: str
+    manifest: dict[str, Any]
+    objective: str
+    direction: Literal["maximize", "minimize"]
+    unit: str
+    limit: Amount
+    replicates: Count
+    settings: list[SettingForm]
+    chosen: str
+    options: dict[str, Any]
+    charged: Amount
+    seconds: Amount
+
+
 class StudyForm(Strict):
     """study.json."""
 
     schema_: Literal[1] = Field(alias="schema")
     protocol_hash: str
     tracks: dict[str, TrackForm]
+    tuning: dict[str, TuningForm] = Field(default_factory=dict)
 
 
 class SegmentForm(Strict):
@@ -184,6 +214,23 @@ class SegmentForm(Strict):
     started: str
     drift: list[str]
     sample: dict[str, Any]
+
+
+class EnergyForm(Strict):
+    """What energy counters counted."""
+
+    joules: Amount
+    covers: str
+    method: str
+
+
+class SegmentEndForm(Strict):
+    """A line of segment_ends.jsonl."""
+
+    segment: Annotated[int, Field(ge=1)]
+    ended: str
+    seconds: Amount
+    energy: EnergyForm | None
 
 
 class IndexForm(Strict):

@@ -16,7 +16,8 @@ from harness.core.canonical import content_hash
 from harness.core.schema import SCHEMA_VERSION, ProtocolModel, Track
 from harness.drift import differences
 from harness.verify.reading import Source
-from harness.verify.shapes import SegmentForm, StudyForm, TrackForm
+from harness.verify.shapes import SegmentEndForm, SegmentForm, StudyForm, TrackForm, TuningForm
+from harness.verify.tuning import check_declared
 
 _NAMED = re.compile(r"(?P<protocol>.+)@(?P<version>\d+\.\d+\.\d+)-(?P<hash>[0-9a-f]{8})")
 ROUNDING = 1e-9
@@ -33,12 +34,14 @@ class Frame:
         protocol_hash: the content hash of protocol.json as it stands.
         tracks: what study.json says of each track.
         environments: ids that a segment names and that are recorded.
+        tuning: what study.json says of each row that was tuned.
     """
 
     protocol: ProtocolModel | None
     protocol_hash: str
     tracks: Mapping[str, TrackForm]
     environments: frozenset[str]
+    tuning: Mapping[str, TuningForm]
 
 
 def check_study(source: Source) -> Frame:
@@ -54,7 +57,9 @@ def check_study(source: Source) -> Frame:
         _check_name(source, plain, digest)
     if model is not None and study is not None:
         _check_tracks(source, model, tracks)
-    return Frame(model, digest, tracks, _check_segments(source))
+    if model is not None and not check_declared(source, model):
+        model = None
+    return Frame(model, digest, tracks, _check_segments(source), {} if study is None else study.tuning)
 
 
 def _protocol(source: Source, plain: dict[str, Any]) -> ProtocolModel | None:
@@ -174,15 +179,42 @@ def _check_segments(source: Source) -> frozenset[str]:
         if entry.drift != expected:
             source.note("drift-recorded", "segments.jsonl", number, "drift", expected, entry.drift)
         before.append(record)
+    _check_ends(source, dict(segments))
     return frozenset(entry.environment for _, entry in segments)
 
 
-def _check_time(source: Source, number: int, started: str, latest: datetime | None) -> datetime | None:
+def _check_ends(source: Source, segments: Mapping[int, SegmentForm]) -> None:
+    """Check the ends of segments; a segment that was killed has none, and older records have no such file."""
+    file = "segment_ends.jsonl"
+    latest = 0
+    for number, line in enumerate(source.lines(file) if (source.root / file).is_file() else [], start=1):
+        end = source.entry(file, number, line, SegmentEndForm)
+        if end is None:
+            continue
+        segment = segments.get(end.segment)
+        if segment is None or end.segment <= latest:
+            source.note(
+                "segments-time", file, number, "the end of no segment, or of one that has ended", "", end.segment
+            )
+        elif (started := _time(segment.started)) is not None:
+            ended = _time(end.ended)
+            if ended is None or ended < started:
+                source.note("segments-time", file, number, "ended", f"not before {segment.started}", end.ended)
+        latest = end.segment
+
+
+def _time(text: str) -> datetime | None:
+    """Return a time with its zone, or None."""
     try:
-        time = datetime.fromisoformat(started)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
+        return None
+    return None if time.tzinfo is None else time
+
+
+def _check_time(source: Source, number: int, started: str, latest: datetime | None) -> datetime | None:
+    time = _time(started)
+    if time is None:
         source.note("segments-time", "segments.jsonl", number, "started is no time with its zone", found=started)
         return latest
     if latest is not None and time < latest:

@@ -92,6 +92,31 @@ def other_folder(forger: Any) -> None:
     forger.root = forger.root.rename(forger.root.with_name("tiny@1.0.0-01234567"))
 
 
+def tuned(plain: dict[str, Any]) -> dict[str, Any]:
+    """A tuning entry that looks at what is reported."""
+    track = plain["tracks"][0]
+    where = {key: track[key] for key in ("benchmark", "fidelity", "objective", "budget")}
+    space = {"population": [4, 8]}
+    entry = {"method": "regularized_evolution", "source": "tuned", "citation": "", "space": space, "replicates": 1}
+    return {**entry, **where}
+
+
+LEDGER = {
+    "benchmark": {"name": "toy", "options": {}, "fingerprint": None},
+    "fingerprint": "0" * 64,
+    "manifest": {},
+    "objective": VALID,
+    "direction": "maximize",
+    "unit": "epochs",
+    "limit": 1.0,
+    "replicates": 1,
+    "settings": [],
+    "chosen": "",
+    "options": {"draws": "with-replacement"},
+    "charged": 0.0,
+    "seconds": 0.0,
+}
+
 PLAIN: dict[str, tuple[str, Forgery]] = {
     "one flipped digit": ("journal-chain", text('"spent":18', '"spent":19')),
     "one flipped digit in the last line": ("journal-hash", text('"counted":false', '"counted":true ', -1)),
@@ -426,6 +451,11 @@ CAREFUL: dict[str, tuple[str, Forgery]] = {
     "a lower optimum": (
         "optimum-bound",
         study(lambda track: set_in([track], 0, 84.5, "references", "optimum", TEST, "value")),
+    ),
+    "a row tuned on its own track": ("tuning-apart", protocol(lambda plain: plain["tuning"].append(tuned(plain)))),
+    "what a tuning found that never was": (
+        "tuning-ledger",
+        lambda f: f.edit("study.json", lambda data: data.update(tuning={"random_search": LEDGER})),
     ),
 }
 

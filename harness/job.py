@@ -1,0 +1,96 @@
+"""Do one run in whatever process it is given to: open its benchmark, replay what is recorded, go on, record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from harness.core.canonical import content_hash
+from harness.core.clock import Stopwatch
+from harness.core.derivation import seeds_of
+from harness.core.errors import DataCorrupt
+from harness.core.interfaces import Benchmark, Place
+from harness.core.registry import load
+from harness.core.schema import ProtocolModel, Track
+from harness.core.types import RunSpec
+from harness.plan import benchmark_config
+from harness.runner import execute, query_of
+from harness.store import Study
+from harness.tuning import track_of
+
+REPORT_EVERY = 0.2  # seconds between two progress events of one run
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run for a worker: everything that it needs is on disk or in here."""
+
+    folder: Path
+    spec: RunSpec
+    place: Place
+    environment: str
+
+    @property
+    def id(self) -> str:
+        """The run's name, for messages."""
+        return self.spec.id
+
+
+def open_benchmark(track: Track, place: Place) -> Benchmark:
+    """Open the benchmark of a track.
+
+    Raises:
+        DataMissing, DataCorrupt, UsageError: see `harness.core.interfaces.Benchmark`.
+        DataCorrupt: the protocol pins another fingerprint.
+    """
+    kind = load("benchmarks", track.benchmark.name)
+    benchmark: Benchmark = kind(benchmark_config(track), place, query_of(track))
+    pinned = track.benchmark.fingerprint
+    if pinned is not None and pinned != content_hash(benchmark.manifest()):
+        raise DataCorrupt(
+            f"tracks.{track.id}.benchmark.fingerprint: the protocol pins {pinned[:12]}, and this machine's "
+            f"{benchmark.name} has {content_hash(benchmark.manifest())[:12]}; import the data that the protocol names"
+        )
+    return benchmark
+
+
+def work(job: Job, report: Any) -> None:
+    """Do one run; this is what a worker process calls."""
+    protocol = _protocol(job.folder)
+    track = track_of(protocol, job.spec.track)
+    benchmark = _benchmark(job.folder, track.id, job.place)
+    seeds = seeds_of(job.spec, track)
+    facts = {
+        "protocol_hash": protocol.hash(),
+        "environment": job.environment,
+        "seeds": {"replicate": list(seeds.path), "method": seeds.child("method", job.spec.implementation).seed()},
+    }
+    recorder = Study(job.folder).recorder(job.spec, facts, durable=benchmark.durable)
+    watch = Stopwatch()
+    quiet = 0.0
+
+    def listener(share: float) -> None:
+        nonlocal quiet
+        quiet += watch.lap()
+        if quiet >= REPORT_EVERY:
+            quiet = 0.0
+            report(share)
+
+    try:
+        execute(job.spec, track, benchmark, recorder, listener)
+    finally:
+        recorder.close()
+
+
+@lru_cache(maxsize=1)
+def _protocol(folder: Path) -> ProtocolModel:
+    plain = Study(folder).protocol()
+    plain.pop("schema")
+    return ProtocolModel.model_validate(plain)
+
+
+@lru_cache(maxsize=8)
+def _benchmark(folder: Path, track_id: str, place: Place) -> Benchmark:
+    return open_benchmark(track_of(_protocol(folder), track_id), place)
