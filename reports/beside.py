@@ -107,7 +107,7 @@ def _row(frames: tuple[Frame, Frame], tracks: tuple[TrackFrame, TrackFrame], key
         return replace(blank, verdict=f"not tested: {_lacking(cells)}")
     obstacle = _obstacle(frames[0], tracks, blank, index)
     made = _paired(blank, values, frames[0]) if design == PAIRED else _independent(blank, values, frames[0])
-    return made if not obstacle else replace(made, p_equivalence=nan, p_difference=nan, verdict=obstacle)
+    return made if made.verdict == IDENTICAL or not obstacle else replace(made, p_equivalence=nan, p_difference=nan, verdict=obstacle)
 
 
 def _by_seed(cell: Cell | None, index: int) -> dict[int, float]:
@@ -173,10 +173,10 @@ def _paired(row: Beside, values: Sequence[Mapping[int, float]], frame: Frame) ->
     gap = new - old
     low, high, _ = mean_interval(gap, node_of(frame, *row.key, row.metric, "beside"))
     made = replace(row, difference=float(np.mean(gap)), low=low, high=high, delta=cliffs_delta(new, old))
+    if not gap.any():  # a fact about these runs, which needs no test
+        return replace(made, verdict=IDENTICAL)
     if len(common) < SMALLEST_SAMPLE:
         return replace(made, verdict=f"not tested: fewer than {SMALLEST_SAMPLE} pairs")
-    if not gap.any():
-        return replace(made, verdict=IDENTICAL)
     # A second sample without spread makes Welch's tests the paired ones, with one degree of freedom less than pairs.
     return _tested(made, _moments(gap), Moments(0.0, 0.0, 2), frame)
 

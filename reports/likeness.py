@@ -14,7 +14,8 @@ SAME_ON_A_TRACK = (
     "benchmark.name",
     "splits",
     "fidelity",
-    "objective",
+    "objective.metric",
+    "objective.direction",
     "budget.unit",
     "budget.limit",
     "budget.overrun",
@@ -80,10 +81,10 @@ def _unequal(path: str, one: Any, other: Any) -> Iterator[str]:
 
 
 def at(plain: Mapping[str, Any], path: str) -> Any:
-    """Return what stands at a dotted path of plain data."""
+    """Return what stands at a dotted path of plain data, or None where nothing does."""
     value: Any = plain
     for key in path.split("."):
-        value = value[key]
+        value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
@@ -118,7 +119,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _leaves(inner, f"{path}.{key}".lstrip("."))
     elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
         for index, inner in enumerate(value):
-            name = next((str(inner[key]) for key in _NAMED if isinstance(inner, dict) and key in inner), str(index))
+            name = next((str(inner[key]) for key in _NAMED if isinstance(inner, dict) and inner.get(key)), str(index))
             yield from _leaves(inner, f"{path}.{name}")
     else:
         yield path, _text(value)
