@@ -107,7 +107,9 @@ def _row(frames: tuple[Frame, Frame], tracks: tuple[TrackFrame, TrackFrame], key
         return replace(blank, verdict=f"not tested: {_lacking(cells)}")
     obstacle = _obstacle(frames[0], tracks, blank, index)
     made = _paired(blank, values, frames[0]) if design == PAIRED else _independent(blank, values, frames[0])
-    return made if made.verdict == IDENTICAL or not obstacle else replace(made, p_equivalence=nan, p_difference=nan, verdict=obstacle)
+    if made.verdict == IDENTICAL or not obstacle:
+        return made
+    return replace(made, p_equivalence=nan, p_difference=nan, verdict=obstacle)
 
 
 def _by_seed(cell: Cell | None, index: int) -> dict[int, float]:

@@ -35,6 +35,7 @@ STYLE: Any = {
     "path.simplify": False,
 }
 _ROOM, _ROW = 1.5, 0.42  # inches of a lying figure: around the rows, and for each row
+_TICKS_ACROSS = 6  # of a linear axis as wide as a page, so that long numbers do not collide
 _ENTRY = 0.2  # inches that an entry of the legend adds to a figure too narrow for two columns of them
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
@@ -109,6 +110,8 @@ def _scales(axes: Axes, figure: Figure, crowding: float) -> None:
     else:
         limits = _linear_limits(figure)
     axes.set(**{f"{heights}lim": limits})
+    if axes.get_xscale() == "linear":
+        axes.locator_params(axis="x", nbins=max(3, round(_TICKS_ACROSS / crowding)))
 
 
 def _log_limits(figure: Figure) -> tuple[float, float]:
