@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,13 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(arguments: Sequence[str] | None) -> int:
-    # Imported late: an intruder is named before an import of it fails.
-    from harness.cli.commands import COMMANDS  # noqa: PLC0415
-    from harness.cli.parser import parser  # noqa: PLC0415
-
-    options = parser(COMMANDS).parse_args(arguments)
+    # Imported late: an intruder is named before an import of it fails, and a command loads only what it needs.
+    options = import_module("harness.cli.parser").parser().parse_args(arguments)
     _log(options.verbose)
-    return int(options.command(options))
+    module, _, function = options.handler.partition(":")
+    return int(getattr(import_module(module), function)(options))
 
 
 def _log(verbose: int) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness.bundle import bundle
 from harness.campaign import Settings
-from harness.cli.parser import Command, place_of, workers_of
+from harness.cli.parser import place_of, workers_of
 from harness.cli.progress import Display
 from harness.cli.tables import console, print_facts, print_table, shown
 from harness.core.errors import OutputUnwritable, VerificationFailed
@@ -34,7 +34,8 @@ def _study(folder: Path) -> tuple[Study, ProtocolModel]:
     return study, load(str(study.folder / "protocol.json"), CATALOGUE).model
 
 
-def _verify(options: argparse.Namespace) -> int:
+def verify_record(options: argparse.Namespace) -> int:
+    """Check a record against every rule, offline."""
     verdict = verify(options.run)
     if options.json:
         sys.stdout.write(json.dumps(verdict.plain(), indent=1, ensure_ascii=False) + "\n")
@@ -67,7 +68,8 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def _replay(options: argparse.Namespace) -> int:
+def replay_runs(options: argparse.Namespace) -> int:
+    """Execute a sample of the runs again and compare the journals byte for byte."""
     study, protocol = _study(options.run)
     done = finished(study, protocol)
     chosen = sample(done, options.sample, options.seed)
@@ -106,7 +108,8 @@ def _wording(answer: Replayed) -> str:
     return "\n".join([f"differs at {answer.place}", *lines])
 
 
-def _repeat(options: argparse.Namespace) -> int:
+def repeat_study(options: argparse.Namespace) -> int:
+    """Run the same protocol with other seeds and test for equivalence."""
     study, protocol = _study(options.run)
     settings = Settings(place_of(options), workers_of(options), options.allow_slow, options.allow_drift)
     target = None if options.out is None else options.out.resolve()
@@ -131,13 +134,11 @@ def _cells(answer: Repeated) -> tuple[str, ...]:
     return (answer.track, answer.method, answer.variant, sizes, *shown, answer.verdict)
 
 
-def _bundle(options: argparse.Namespace) -> int:
+def bundle_study(options: argparse.Namespace) -> int:
+    """Pack a study into one archive."""
     target = None if options.out is None else options.out.resolve()
     archive = bundle(Study(options.run.resolve()), target, allow_findings=options.allow_findings)
     out = console()
     out.print(f"archive: {shown(archive)} ({archive.stat().st_size / 1e6:.1f} MB)", markup=False)
     out.print(f"check it anywhere with: python -m harness verify {shown(archive)}", markup=False)
     return 0
-
-
-COMMANDS: dict[str, Command] = {"verify": _verify, "replay": _replay, "repeat": _repeat, "bundle": _bundle}

@@ -12,8 +12,6 @@ HELP = {
     "repeat": "run the same protocol with other seeds and test whether the results are equivalent",
     "bundle": "pack records, report, environments and code into one RO-Crate archive",
 }
-MACHINE = frozenset({"replay", "repeat"})
-"""The commands that run something, and so need to know about the machine."""
 
 
 def _verify(entry: argparse.ArgumentParser) -> None:

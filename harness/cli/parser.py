@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
@@ -14,18 +14,51 @@ from harness.cli import audit_options, engine_options
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    Attributes:
+        handler: 'module:function', imported when the command is called; it takes the options, returns an exit code.
+        help: one line.
+        machine: whether it takes the options of this machine (data folder, workers, device).
+    """
+
+    handler: str
+    help: str
+    machine: bool = False
+
+
 COMMANDS = {
-    "run": "run a protocol (a packaged name or a file), or go on where it stopped; then report",
-    "resume": "go on with the study in a run folder",
-    "status": "say what of a study is done",
-    "check": "validate a protocol; show the plan, what is missing, and what it will take on this machine",
-    "report": "make the report of a study again from its records, or set two studies side by side",
-    "checklist": "answer the checklist of Lindauer and Hutter from the records of a study",
-    **audit_options.HELP,
-    "list": "the methods, benchmarks and protocols, one line each",
-    "data": "where tables and data sets are; import or verify one; build or describe digits201",
-    engine_options.NAME: engine_options.HELP,
-    "schema": "print the JSON Schema of protocols, for editors",
+    "run": Command(
+        "harness.cli.study:run",
+        "run a protocol (a packaged name or a file), or go on where it stopped; then report",
+        True,
+    ),
+    "resume": Command("harness.cli.study:resume", "go on with the study in a run folder", True),
+    "status": Command("harness.cli.study:status", "say what of a study is done"),
+    "check": Command(
+        "harness.cli.check:check",
+        "validate a protocol; show the plan, what is missing, and what it will take on this machine",
+        True,
+    ),
+    "report": Command("harness.cli.study:report", "make the report of a study again from its records"),
+    "checklist": Command(
+        "harness.cli.checklist:checklist", "answer the checklist of Lindauer and Hutter from the records of a study"
+    ),
+    "verify": Command("harness.cli.audit:verify_record", audit_options.HELP["verify"]),
+    "replay": Command("harness.cli.audit:replay_runs", audit_options.HELP["replay"], True),
+    "repeat": Command("harness.cli.audit:repeat_study", audit_options.HELP["repeat"], True),
+    "bundle": Command("harness.cli.audit:bundle_study", audit_options.HELP["bundle"]),
+    "list": Command("harness.cli.listing:list_names", "the methods, benchmarks and protocols, one line each"),
+    "data": Command(
+        "harness.cli.data:data",
+        "where tables and data sets are; import or verify one; build or describe digits201",
+        True,
+    ),
+    engine_options.NAME: Command("harness.cli.engines:check_engine", engine_options.HELP, True),
+    "schema": Command("harness.cli.listing:schema", "print the JSON Schema of protocols, for editors"),
 }
 
 EPILOG = """exit codes: 0 done; 1 an error with its next step; 2 wrong command line; 3 mistakes in a protocol; 4 data
@@ -33,11 +66,9 @@ missing or damaged; 5 the run folder cannot be used; 6 a run took another course
 not offer; 8 workers died; 9 a method or benchmark broke the rules; 10 a record breaks its rules or came out differently
 on replay; 70 a fault in the harness; 130 stopped by Ctrl-C"""
 
-Command = Callable[[argparse.Namespace], int]
 
-
-def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """Return the parser; each command's function is its default for `command`."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; the options that it returns name the command's `handler`."""
     top = argparse.ArgumentParser(
         prog="python -m harness",
         description="Run sound studies of neural architecture search.",
@@ -46,14 +77,10 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     )
     entries = top.add_subparsers(metavar="COMMAND", required=True)
     common, machine = _common(), _machine()
-    for name, help_ in COMMANDS.items():
-        parents = (
-            [common, machine]
-            if name in {"run", "resume", "check", "data", engine_options.NAME, *audit_options.MACHINE}
-            else [common]
-        )
-        entry = entries.add_parser(name, parents=parents, help=help_, description=help_)
-        entry.set_defaults(command=commands[name])
+    for name, command in COMMANDS.items():
+        parents = [common, machine] if command.machine else [common]
+        entry = entries.add_parser(name, parents=parents, help=command.help, description=command.help)
+        entry.set_defaults(handler=command.handler)
         _ADD.get(name, _nothing)(entry)
     return top
 

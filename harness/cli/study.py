@@ -1,9 +1,8 @@
-"""Carry out the commands: each takes the parsed options and returns an exit code."""
+"""Answer `run`, `resume`, `status` and `report`: conduct a study, and say what came of it."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,23 +10,18 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.campaign import Settings, conduct
-from harness.cli import audit
-from harness.cli.check import check
 from harness.cli.checklist import NAME as CHECKLIST
-from harness.cli.checklist import checklist, show
+from harness.cli.checklist import show
 from harness.cli.compare import check_options, compare
-from harness.cli.data import data
-from harness.cli.engine_options import NAME as CHECK_ENGINE
-from harness.cli.engines import check_engine
-from harness.cli.parser import Command, place_of, workers_of
+from harness.cli.parser import place_of, workers_of
 from harness.cli.progress import Display
 from harness.cli.tables import console, long_form, print_table, shown
 from harness.core.errors import StoreError
 from harness.core.records import Document
-from harness.core.registry import load, registry
+from harness.core.registry import load
 from harness.core.schema import ProtocolModel
 from harness.plan import CATALOGUE, expand
-from harness.protocol import Loaded, packaged, schema_text, title
+from harness.protocol import Loaded
 from harness.protocol import load as load_protocol
 from harness.store import Study, folder_name
 from harness.tuning import all_tuning_runs
@@ -40,13 +34,15 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(place_of(options), workers_of(options), options.allow_slow, options.allow_drift)
 
 
-def _run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Run a protocol in its folder, or go on with it where it stopped; then report."""
     loaded = load_protocol(options.protocol, CATALOGUE)
     folder = options.out or RUNS / folder_name(loaded.resolved, loaded.hash)
     return _conduct(loaded, Study(folder.resolve()), options)
 
 
-def _resume(options: argparse.Namespace) -> int:
+def resume(options: argparse.Namespace) -> int:
+    """Go on with the study in a run folder; then report."""
     study = Study(options.run.resolve())
     study.protocol()
     return _conduct(load_protocol(str(study.folder / "protocol.json"), CATALOGUE), study, options)
@@ -71,7 +67,8 @@ def _study(options: argparse.Namespace) -> tuple[Study, ProtocolModel]:
     return study, load_protocol(str(study.folder / "protocol.json"), CATALOGUE).model
 
 
-def _report(options: argparse.Namespace) -> int:
+def report(options: argparse.Namespace) -> int:
+    """Make the reports of a study again, compare them with the records, or compare two studies."""
     check_options(options)
     if options.compare:
         return compare(options)
@@ -112,7 +109,8 @@ def _documents(study: Study, protocol: ProtocolModel) -> Iterator[tuple[Document
         )
 
 
-def _status(options: argparse.Namespace) -> int:
+def status(options: argparse.Namespace) -> int:
+    """Say how many runs of each row are done, partial, skipped or missing."""
     study, protocol = _study(options)
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     for spec in (*all_tuning_runs(protocol), *expand(protocol, study.choices())):
@@ -124,38 +122,3 @@ def _status(options: argparse.Namespace) -> int:
     if any(count["partial"] + count["missing"] for count in counts.values()):
         target.print(f"go on with: python -m harness resume {shown(study.folder)}", markup=False)
     return 0
-
-
-def _list(options: argparse.Namespace) -> int:
-    target = console()
-    for kind in [options.kind] if options.kind else ["methods", "benchmarks", "protocols"]:
-        if kind == "protocols":
-            rows = tuple((name, title(name)) for name in packaged())
-        else:
-            rows = tuple((name, _first_line(load(kind, name))) for name in registry(kind))
-        print_table(target, kind, ("name", "what it is"), rows)
-    return 0
-
-
-def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().split("\n", 1)[0]
-
-
-def _schema(_options: argparse.Namespace) -> int:
-    sys.stdout.write(schema_text())
-    return 0
-
-
-COMMANDS: dict[str, Command] = {
-    "run": _run,
-    "resume": _resume,
-    "status": _status,
-    "check": check,
-    "report": _report,
-    CHECKLIST: checklist,
-    **audit.COMMANDS,
-    "list": _list,
-    "data": data,
-    CHECK_ENGINE: check_engine,
-    "schema": _schema,
-}
