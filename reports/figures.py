@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ STYLE: Any = {
 }
 _ROOM, _ROW = 1.5, 0.42  # inches of a lying figure: around the rows, and for each row
 _TICKS_ACROSS = 6  # of a linear axis as wide as a page, so that long numbers do not collide
+_NAME = 36  # letters in a line of a row's name
 _ENTRY = 0.2  # inches that an entry of the legend adds to a figure too narrow for two columns of them
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
@@ -69,7 +71,7 @@ def draw(figure: Figure, width: float = WIDTH, *, titled: bool = True) -> Canvas
     draw_references(axes, figure)
     if titled:
         axes.set_title(figure.title, loc="left", pad=10)
-    _labels(axes, figure)
+    _labels(axes, figure, WIDTH / width)
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     handles, labels = legend_entries(axes, figure)
@@ -86,9 +88,10 @@ def _height(figure: Figure) -> float:
     return min(HEIGHT, _ROOM + _ROW * len(figure.names)) if figure.names else HEIGHT
 
 
-def _labels(axes: Axes, figure: Figure) -> None:
+def _labels(axes: Axes, figure: Figure, crowding: float) -> None:
     if figure.names:
-        axes.set_yticks(list(figure.names.values()), list(figure.names))
+        names = [textwrap.fill(name, round(_NAME / crowding), break_long_words=False) for name in figure.names]
+        axes.set_yticks(list(figure.names.values()), names)
         axes.set_ylim(max(figure.names.values()) + 0.6, min(figure.names.values()) - 0.6)
         axes.set_xlabel(figure.y_label)
         axes.tick_params(axis="y", length=0)
@@ -128,6 +131,9 @@ def _log_limits(figure: Figure) -> tuple[float, float]:
 
 def _linear_limits(figure: Figure) -> tuple[float, float]:
     """Return limits around the middle lines with room for the bands, as far as they stay near the lines."""
+    stacked = [height for series in figure.series if series.style == "stack" for height in series.high]
+    if stacked:
+        return 0.0, 1.04 * max(stacked) or 1.0
     middles = [height for series in figure.series for height in series.middle] + list(figure.lines.values())
     room = _BAND_ROOM * (max(middles) - min(middles)) or abs(middles[0]) * 0.01 or 1.0
     low = max(min(middles) - room, min(height for series in figure.series for height in series.low))

@@ -23,6 +23,7 @@ PALETTE: tuple[str, ...] = tuple(sns.color_palette("colorblind").as_hex())
 _PAGE_COLOURS = {
     "#ffffff": "none",
     "#000000": "var(--ink)",
+    "#222222": "var(--ink)",
     "#262626": "var(--ink)",
     "#333333": "var(--ink)",
     "#dddddd": "var(--grid)",
@@ -169,10 +170,17 @@ def _series(one: Series, labels: list[str]) -> dict[str, Json]:
     banded = one.low != one.high
     return {
         "label": one.label,
-        "colour": labels.index(one.label) % len(PALETTE) if one.role == "method" else -1,
+        "colour": _colour(one, labels),
         "style": one.style,
         **{key: [_short(number) for number in found] for key, found in values.items() if banded or key in "x middle"},
     }
+
+
+def _colour(one: Series, labels: list[str]) -> int:
+    """Return the place of the series' colour in the palette, as it is drawn; -1: grey."""
+    if one.role == "reference":
+        return -1
+    return (labels.index(one.label) if one.place < 0 else one.place) % len(PALETTE)
 
 
 def _short(value: float) -> Json:
