@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint types floors unit clean
+.PHONY: run test lint types floors unit bench clean
 
 run: $(STAMP)
 	$(BIN)/python -m harness run protocols/quickstart.yaml
@@ -22,8 +22,12 @@ types: $(STAMP)
 floors: $(STAMP)
 	$(BIN)/lint-imports
 
+# On all cores. Benchmarks run once here, to show that they work; `make bench` measures.
 unit: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+
+bench: $(STAMP)
+	$(BIN)/pytest tests/perf --benchmark-only --benchmark-columns=min,median,rounds
 
 # `run` needs the test tools no more than a user does, but one environment for both keeps the second command quick.
 $(STAMP): pyproject.toml
