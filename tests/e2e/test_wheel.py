@@ -48,6 +48,8 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     packed = {name.removeprefix("protocols/") for name in names if name.startswith("protocols/")}
     assert {path.name for path in (ROOT / "protocols").glob("*.yaml")} <= packed
     assert "protocol.schema.json" in packed
+    tables = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "tabular" / "data").glob("*.npz")}
+    assert tables <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
