@@ -1,18 +1,15 @@
-"""Account for every run of the plan, and for what the runs cost."""
+"""Account for every run of the plan."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from math import isfinite, nan
-
-import numpy as np
+from math import isfinite
 
 from harness.core.canonical import Json
 from harness.core.records import Status, Table
 from reports.frame import Cell, Frame, TrackFrame, tidy
 from reports.trace import Trace
-from reports.wording import ABSENT, amount, budget_unit
+from reports.wording import ABSENT
 
 _STATES: tuple[Status, ...] = ("done", "partial", "skipped", "missing")
 
@@ -87,82 +84,6 @@ def _reasons_of(trace: Trace) -> Counter[str]:
     if trace.reason:
         said[f"{'skipped' if trace.status == 'skipped' else 'ended'}: {trace.reason}"] += 1
     return said
-
-
-def cost_table(frame: Frame) -> Table:
-    """Return what the runs were charged, and the real seconds of searcher and evaluation beside it."""
-    lines = [_cost_line(track, cell) for track in frame.tracks for cell in track.cells if _complete(cell)]
-    return Table(
-        name="cost",
-        title="What the runs cost",
-        columns=(
-            "track",
-            "method",
-            "n",
-            "trials per run",
-            "charged per run",
-            "unit",
-            "share of the budget, %",
-            "searcher, real s per run",
-            "evaluation, real s per run",
-            "all runs, real s",
-        ),
-        rows=tuple(text for text, _ in lines),
-        note=(
-            "Complete runs; mean ± sd over n. Charged: what the budget paid; simulated where the unit says so. "
-            "Searcher: real seconds in ask and tell, recorded and never charged. Evaluation: real seconds of look-ups "
-            "or training. Real seconds belong to this machine and do not repeat to the byte. A dash: not recorded."
-        ),
-        data=tuple(data for _, data in lines),
-    )
-
-
-def _complete(cell: Cell) -> list[Trace]:
-    return [trace for trace in cell.traces if trace.status == "done"]
-
-
-def _cost_line(track: TrackFrame, cell: Cell) -> tuple[tuple[str, ...], Mapping[str, Json]]:
-    traces = _complete(cell)
-    found = {
-        "trials": _mean_sd([float(trace.trials) for trace in traces]),
-        "charged": _mean_sd([trace.spent for trace in traces]),
-        "searcher_seconds": _mean_sd([_phase(trace, "ask") + _phase(trace, "tell") for trace in traces]),
-        "evaluation_seconds": _mean_sd([_phase(trace, "evaluate") for trace in traces]),
-    }
-    total = sum(sum(trace.seconds.values()) for trace in traces)
-    share = 100 * found["charged"][0] / track.limit
-    shown = {name: _shown(*values) for name, values in found.items()}
-    text = (
-        track.id,
-        cell.label,
-        str(len(traces)),
-        shown["trials"],
-        shown["charged"],
-        budget_unit(track),
-        f"{share:.1f}",
-        shown["searcher_seconds"],
-        shown["evaluation_seconds"],
-        amount(total) if total else ABSENT,
-    )
-    data: dict[str, Json] = {"track": track.id, "row": cell.label, "n": len(traces), "unit": budget_unit(track)}
-    for name, (mean, sd) in found.items():
-        data |= {f"{name}_mean": mean, f"{name}_sd": sd}
-    return text, data | {"share_of_budget": share, "all_runs_real_seconds": total}
-
-
-def _phase(trace: Trace, phase: str) -> float:
-    return trace.seconds.get(phase, nan)
-
-
-def _mean_sd(values: list[float]) -> tuple[float, float]:
-    sample = np.array([value for value in values if isfinite(value)])
-    if not len(sample):
-        return nan, nan
-    return float(np.mean(sample)), float(np.std(sample, ddof=1)) if len(sample) > 1 else nan
-
-
-def _shown(mean: float, sd: float) -> str:
-    return f"{amount(mean)} ± {amount(sd)}" if isfinite(sd) else amount(mean)
 
 
 def run_rows(frame: Frame) -> Table:

@@ -42,6 +42,8 @@ def draw_methods(axes: Axes, series: Sequence[Series], *, lying: bool) -> None:
             _box(axes, one, look, lying=lying)
         elif one.style == "bars":
             _bars(axes, one, look)
+        elif one.style == "stack":
+            axes.barh(one.x, np.subtract(one.high, one.low), left=one.low, height=2 * _BOX, linewidth=0, **look)
         else:
             _curve(axes, one, look | {"linestyle": _DASHES[index % len(_DASHES)]}, shade)
 

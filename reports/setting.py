@@ -1,4 +1,4 @@
-"""Tabulate the experimental setup: protocol, tracks, methods, machines."""
+"""Tabulate the experimental setup: protocol, tracks, methods."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 
 from harness.core.canonical import Json, canonical_json, sha256_text
 from harness.core.records import Table
+from reports.cost import tuning_text
 from reports.frame import Frame, TrackFrame
 from reports.wording import ABSENT, amount, budget_unit, tabular
 
 _SHORT_LIST = 12
-_LEFT_OUT = frozenset({"flags", "locale"})  # long, and of no use to a reader; the full record has them
-_PACKAGES = frozenset({"numpy", "pandas", "scipy", "torch", "torchvision", "pyarrow", "scikit-learn", "nas-harness"})
 
 _ACCOUNTING = {
     "architecture-identification": "architecture identification (Lindauer and Hutter, 2020, Definition 7): "
@@ -130,21 +129,75 @@ def _digests(data: Json, name: str) -> Iterator[tuple[str, str]]:
 
 
 def methods_table(frame: Frame) -> Table:
-    """Return every row of the comparison with its resolved options and where they come from."""
+    """Return every row of the comparison with its resolved options, where they come from, and what that took."""
     tuning = {entry["method"]: entry for entry in _list(frame, "tuning")}
+    tuned = frame.study.tuning
     seen = {cell.key[1:]: cell for track in frame.tracks for cell in track.cells}
     rows = tuple(
         (
             cell.label,
             cell.spec.implementation,
             canonical_json(dict(cell.spec.options)),
-            _origin(tuning.get(cell.key[1])),
+            _origin(tuning.get(cell.key[1]), tuned.get(cell.key[1])),
+            tuning_text(frame, cell.key[1]),
+            _real_tuning(tuned.get(cell.key[1])),
         )
         for cell in seen.values()
     )
-    columns = ("method", "implementation", "options, resolved", "origin of the options")
+    origin = ("origin of the options", "tuning, charged", "tuning, real s")
+    columns = ("method", "implementation", "options, resolved", *origin)
     data: tuple[Mapping[str, Json], ...] = tuple(dict(zip(columns, row, strict=True)) for row in rows)
-    return Table("methods", "Methods", columns, rows, data=data)
+    note = (
+        "Origin: as the protocol declares it. Tuned: every setting was run on another benchmark than the reported "
+        "ones, and the one with the best mean search objective is used here; no test metric was asked for."
+    )
+    return Table("methods", "Methods and the origin of their options", columns, rows, note if tuned else "", data)
+
+
+def tuning_table(frame: Frame) -> Table | None:
+    """Return every setting that was tried for every tuned row; None where this study tuned nothing."""
+    data = tuple(_setting(row, ledger, entry) for row, ledger in _ledgers(frame) for entry in ledger["settings"])
+    if not data:
+        return None
+    return Table(
+        name="tuning",
+        title="Tuning: the settings that were tried",
+        columns=("method", "setting", "tuned on", "objective", "n", "mean objective", "charged", "unit", "chosen"),
+        rows=tuple(tuple(_setting_text(value) for value in row.values()) for row in data),
+        note=(
+            "Mean over the tuning runs of the objective that the recommended architecture had in the search. Chosen: "
+            "the best mean; of equal means the first. A dash: a run ended without such an architecture, so the setting "
+            "was no candidate. These means choose; they are no result."
+        ),
+        data=data,
+    )
+
+
+def _ledgers(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
+    return list(frame.study.tuning.items())
+
+
+def _setting(row: str, ledger: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Json]:
+    benchmark = ledger["benchmark"]
+    return {
+        "method": row,
+        "setting": entry["setting"],
+        "tuned_on": f"{benchmark['name']} {canonical_json(benchmark['options'])}",
+        "objective": f"{ledger['objective']}, {ledger['direction']}",
+        "n": len(entry["values"]),
+        "mean_objective": entry["mean"],
+        "charged": entry["charged"],
+        "unit": str(ledger["unit"]).replace("_", " "),
+        "chosen": entry["setting"] == ledger["chosen"],
+    }
+
+
+def _setting_text(value: Json) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, float):
+        return f"{value:,.4g}" if value < 1000 else amount(value)  # noqa: PLR2004 - digits shown
+    return ABSENT if value is None else str(value)
 
 
 def _list(frame: Frame, key: str) -> list[Mapping[str, Any]]:
@@ -152,56 +205,17 @@ def _list(frame: Frame, key: str) -> list[Mapping[str, Any]]:
     return list(entries)
 
 
-def _origin(tuning: Mapping[str, Any] | None) -> str:
+def _real_tuning(ledger: Mapping[str, Any] | None) -> str:
+    return ABSENT if ledger is None else amount(float(ledger["seconds"]))
+
+
+def _origin(tuning: Mapping[str, Any] | None, ledger: Mapping[str, Any] | None) -> str:
     if tuning is None:
         return "not declared"
+    if ledger is not None:
+        benchmark = ledger["benchmark"]
+        where = f"{benchmark['name']} {canonical_json(benchmark['options'])}"
+        return f"tuned on {where}: {len(ledger['settings'])} settings x {ledger['replicates']} runs"
+    if tuning["source"] == "tuned":
+        return "to be tuned: the tuning is not done yet"
     return f"{tuning['source']}{': ' + tuning['citation'] if tuning['citation'] else ''}"
-
-
-def machines_table(frame: Frame) -> Table:
-    """Return the machine and software records, one column per environment that the study ran in."""
-    found = {name[:12]: dict(_leaves(dict(record), ())) for name, record in frame.study.environments.items()}
-    items = list(dict.fromkeys(item for leaves in found.values() for item in leaves))
-    rows = tuple((item, *(leaves.get(item, ABSENT) for leaves in found.values())) for item in items)
-    data: tuple[Mapping[str, Json], ...] = tuple(
-        {"environment": name, "item": item, "value": value}
-        for name, leaves in found.items()
-        for item, value in leaves.items()
-    )
-    note = "The full records, with every installed package, stand in the study's environments folder."
-    return Table("machines", "Machines and software", ("item", *found), rows, note, data)
-
-
-def _leaves(value: Json, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield 'group, item' and text for every recorded fact; the long lists are cut to what matters."""
-    if path and path[-1] in _LEFT_OUT:
-        return
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, (*path, str(key)))
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, (*path, str(index)))
-    elif isinstance(value, list):
-        chosen = [str(item) for item in value if path[-1] != "distributions" or _package(item) in _PACKAGES]
-        yield _name(path), ", ".join(chosen) or "none"
-    else:
-        yield _name(path), _fact(path, value)
-
-
-def _name(path: tuple[str, ...]) -> str:
-    return ", ".join(path).removesuffix("_bytes").replace("_", " ")
-
-
-def _package(distribution: object) -> str:
-    return str(distribution).partition("==")[0]
-
-
-def _fact(path: tuple[str, ...], value: Json) -> str:
-    if value is None:
-        return "not recorded"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if path[-1].endswith("_bytes") and isinstance(value, int):
-        return f"{value / 2**30:.1f} GiB"
-    return str(value)

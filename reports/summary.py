@@ -9,14 +9,17 @@ from typing import Any
 
 from harness.core.records import Document, Section, StudyRecord, Table
 from reports.ablation import ablation_table
-from reports.accounts import cost_table, run_rows, runs_table
+from reports.accounts import run_rows, runs_table
 from reports.analysis import SEPARATED, Pair, TrackAnalysis, analyse, plan_of, random_search_cell
 from reports.anytime import anytime_figure
+from reports.breakdown import breakdown_figure
 from reports.comparisons import comparison_table
+from reports.cost import cost_tables
+from reports.energy import segments_table
 from reports.final import expected_random_search, final_table
 from reports.frame import Cell, Frame, TrackFrame, read
 from reports.reproduction import Reproduction, reproduction_table, reproductions
-from reports.setting import machines_table, methods_table, study_table, tracks_table
+from reports.setting import machines_table, methods_table, study_table, tracks_table, tuning_table
 from reports.space import space_table
 from reports.wording import (
     NOT_AVAILABLE,
@@ -54,15 +57,26 @@ def build(study: StudyRecord) -> Document:
         Section(
             "Setup",
             str(protocol["description"]).strip(),
-            (study_table(frame), tracks_table(frame), methods_table(frame), machines_table(frame)),
+            tuple(table for table in _setup(frame) if table),
         ),
         *(_track_section(frame, analysis) for analysis in analyses.values()),
         *_reproduction_section(frame, found),
-        Section("Runs and cost", tables=(runs_table(frame), cost_table(frame), run_rows(frame))),
+        _cost_section(frame),
         Section("Limits of this report", _limits(frame)),
     ]
     title = protocol["title"] or protocol["protocol"]
     return Document("summary", f"{title} ({protocol['protocol']} {protocol['version']})", tuple(sections))
+
+
+def _setup(frame: Frame) -> tuple[Table | None, ...]:
+    about = (study_table(frame), tracks_table(frame), methods_table(frame))
+    return (*about, tuning_table(frame), machines_table(frame))
+
+
+def _cost_section(frame: Frame) -> Section:
+    tables = (runs_table(frame), *cost_tables(frame), segments_table(frame), run_rows(frame))
+    figures = (breakdown_figure(track) for track in frame.tracks)
+    return Section("Runs and cost", tables=tables, figures=tuple(figure for figure in figures if figure))
 
 
 def _track_section(frame: Frame, analysis: TrackAnalysis) -> Section:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.records import RunRecord, Status, TrialRecord
-from harness.core.types import Evaluate, Failure, RunSpec
+from harness.core.types import Cost, Evaluate, Failure, RunSpec
 from reports.curves import Step
 from reports.draws import Draws, draws_of
 from reports.pareto import Archive, archives_of
@@ -48,6 +48,9 @@ class Trace:
         draws: the independent draws of a run of random search, in order; None for every other method.
         arch: the architecture reported at the end, or None.
         spent: budget spent at the end of the run.
+        charged: what the charged trials cost in every unit; None in it is unknown.
+        final_cost: what the final trainings are charged together; None where no record says.
+        final_trainings: how many they are.
         trials: trials told to the method.
         discarded: trials that crossed the budget and were discarded.
         failures: reason -> failed trials.
@@ -68,6 +71,9 @@ class Trace:
     draws: Draws | None
     arch: str | None
     spent: float
+    charged: Cost
+    final_cost: Cost | None
+    final_trainings: int
     trials: int
     discarded: int
     failures: Mapping[str, int]
@@ -114,11 +120,28 @@ def trace_of(run: RunRecord, plan: Mapping[str, Any], excluded: str, ranges: Map
         draws=draws_of(within, plan, shown) if shown and run.spec.implementation == RANDOM_SEARCH else None,
         arch=archs[-1] if archs else None,
         spent=told[-1].spent if told else 0.0,
+        charged=_charged(told, free=plan["budget"].get("repeats") == "free"),
+        final_cost=run.final_cost,
+        final_trainings=len(plan["final"].get("seeds", ())),
         trials=len(told),
         discarded=len(run.trials) - len(told),
         failures=dict(sorted(reasons.items())),
         seconds=run.seconds,
     )
+
+
+def _charged(told: Sequence[TrialRecord], *, free: bool) -> Cost:
+    """Return the sum of what the trials cost; repeated work costs nothing where the budget says so."""
+    if free:
+        told = list({record.trial.work: record for record in reversed(told)}.values())
+    costs = [record.result.cost for record in told]
+    seconds, work = [cost.train_seconds for cost in costs], [cost.multiply_adds for cost in costs]
+    return Cost(sum(cost.epochs for cost in costs), _sum(seconds), _sum(work))
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _sealed_of_trials(told: Sequence[TrialRecord], primary: str, interim: str) -> str:

@@ -11,6 +11,7 @@ from reports.stats import BCA, BOOTSTRAP_FROM, CONSTANT, NONE, RESAMPLES, Summar
 
 NOT_AVAILABLE = "not available"
 ABSENT = "-"
+UNKNOWN = "unknown"
 
 _BUDGET = {
     "train_seconds": ("training seconds", "s"),
@@ -91,6 +92,13 @@ def budget_unit(track: TrackFrame) -> str:
     """Return the short unit of the budget."""
     unit = track.plan["budget"]["unit"]
     return _SIMULATED[1] if unit == "train_seconds" and tabular(track) else _BUDGET[unit][1]
+
+
+def cost_unit(track: TrackFrame, unit: str) -> str:
+    """Return the short name of any unit of cost on a track, saying what is simulated."""
+    if not tabular(track):
+        return _BUDGET[unit][1]
+    return _SIMULATED[1] if unit == "train_seconds" else f"simulated {_BUDGET[unit][1]}"
 
 
 def amount(value: float) -> str:

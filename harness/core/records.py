@@ -144,7 +144,8 @@ class Series:
 
     Attributes:
         style: how it is drawn: 'steps' (right-continuous), 'line', 'points' (with whiskers where the band is not
-            empty), 'box' (low, middle and high of a sample) or 'bars' (each from its x to the next).
+            empty), 'box' (low, middle and high of a sample), 'bars' (each from its x to the next) or 'stack' (a part of
+            a lying bar, from low to high; the middle is its length).
         place: the place of the method in the study, which fixes its colour in every figure; -1: as the series come.
     """
 
@@ -154,7 +155,7 @@ class Series:
     low: tuple[float, ...]
     high: tuple[float, ...]
     role: Literal["method", "reference"] = "method"
-    style: Literal["steps", "line", "points", "box", "bars"] = "steps"
+    style: Literal["steps", "line", "points", "box", "bars", "stack"] = "steps"
     place: int = -1
 
 

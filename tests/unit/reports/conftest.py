@@ -146,8 +146,11 @@ def search(spec: RunSpec, table: Table, limit: float) -> tuple[TrialRecord, ...]
 
 
 def run_of(spec: RunSpec, shape: Shape, table: Table) -> RunRecord:
-    seconds = {"ask": 0.125, "evaluate": 0.5, "tell": 0.0625}
-    run = RunRecord(spec, "done", "budget", search(spec, table, shape.limit), content_hash(spec.id), {}, seconds)
+    seconds = {"ask": 0.125, "evaluate": 0.5, "tell": 0.0625, "selection": 0.25, "final": 4.0, "wall": 5.0}
+    trials = search(spec, table, shape.limit)
+    last = next((entry.recommended for entry in reversed(trials) if entry.recommended), None)
+    final = None if last is None else Cost(200, 10 * float(table.cost[int(last[1:])]))
+    run = RunRecord(spec, "done", "budget", trials, content_hash(spec.id), {}, seconds, final_cost=final)
     return shape.spoil(run) if shape.spoil else run
 
 

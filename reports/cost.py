@@ -1,0 +1,318 @@
+"""Account for the cost of a study end to end: by phase, charged and real, under both definitions of what counts.
+
+Lindauer and Hutter (Best Practices for Scientific Research on Neural Architecture Search, JMLR 2020) tell two
+accounts apart. Architecture identification (Definition 7) counts what it takes to name an architecture, by their
+Example 11 k x (search + selection) for k searches of which one is selected. AutoML (Definition 8) counts the training
+of the network that is shipped as well. Here every run is one search, k = 1, and each final seed is one final training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite, nan
+
+import numpy as np
+
+from harness.core.canonical import Json
+from harness.core.records import Table
+from reports.frame import Cell, Frame, TrackFrame
+from reports.trace import Trace
+from reports.wording import ABSENT, UNKNOWN, amount, budget_unit, cost_unit
+
+UNITS = ("train_seconds", "epochs", "multiply_adds")
+SEARCHES = 1
+"""k: the searches of which one is selected; a replicate is one."""
+DEFINITIONS = {"architecture-identification": 7, "automl": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Mean and standard deviation over runs; NaN where a run does not say."""
+
+    mean: float
+    sd: float
+
+    @property
+    def shown(self) -> str:
+        """The amount as text."""
+        if not isfinite(self.mean):
+            return UNKNOWN
+        return f"{amount(self.mean)} ± {amount(self.sd)}" if isfinite(self.sd) else amount(self.mean)
+
+
+def over(values: list[float]) -> Amount:
+    """Return the amount over runs; unknown where one of them does not say, since the others are no sample of all."""
+    sample = np.array(values, dtype=np.float64)
+    if not len(sample) or not np.isfinite(sample).all():
+        return Amount(nan, nan)
+    return Amount(float(np.mean(sample)), float(np.std(sample, ddof=1)) if len(sample) > 1 else nan)
+
+
+def complete(cell: Cell) -> list[Trace]:
+    """Return the runs of a cell that ended."""
+    return [trace for trace in cell.traces if trace.status == "done"]
+
+
+def searched(trace: Trace, unit: str, budget: str) -> float:
+    """Return what the search of a run was charged in a unit; NaN where its trials do not all say."""
+    if unit == budget:
+        return trace.spent
+    value: float | None = getattr(trace.charged, unit)
+    return nan if value is None else value
+
+
+def finally_trained(trace: Trace, unit: str) -> float:
+    """Return what the final trainings of a run are charged; NaN where no record says."""
+    if trace.final_cost is None:
+        return nan
+    value: float | None = float(trace.final_trainings) if unit == "evaluations" else getattr(trace.final_cost, unit)
+    return nan if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the runs of a cell are charged in one unit, per run."""
+
+    track: TrackFrame
+    cell: Cell
+    unit: str
+
+    @property
+    def runs(self) -> list[Trace]:
+        """The runs that are accounted for."""
+        return complete(self.cell)
+
+    @property
+    def name(self) -> str:
+        """The unit in words, saying what is simulated."""
+        budget = self.track.plan["budget"]["unit"]
+        return budget_unit(self.track) if self.unit == budget else cost_unit(self.track, self.unit)
+
+    def _over(self, value: Callable[[Trace], float]) -> Amount:
+        return over([value(trace) for trace in self.runs])
+
+    @property
+    def search(self) -> Amount:
+        """What the searches were charged; the validation of each trial is part of its charge."""
+        budget = self.track.plan["budget"]["unit"]
+        return self._over(lambda trace: searched(trace, self.unit, budget))
+
+    @property
+    def final(self) -> Amount:
+        """What the final trainings are charged together."""
+        return self._over(lambda trace: finally_trained(trace, self.unit))
+
+    @property
+    def identification(self) -> Amount:
+        """The total of Definition 7; selecting among trials that are told already is charged nothing."""
+        search = self.search
+        return Amount(SEARCHES * search.mean, SEARCHES * search.sd)
+
+    @property
+    def automl(self) -> Amount:
+        """The total of Definition 8."""
+        budget = self.track.plan["budget"]["unit"]
+        return self._over(
+            lambda trace: SEARCHES * searched(trace, self.unit, budget) + finally_trained(trace, self.unit)
+        )
+
+    @property
+    def final_text(self) -> str:
+        """The final trainings with their number written out."""
+        if not isfinite(self.final.mean):
+            return UNKNOWN
+        count = len(self.track.plan["final"]["seeds"])
+        return f"{count} x {Amount(self.final.mean / count, self.final.sd / count).shown}"
+
+    def data(self) -> dict[str, Json]:
+        """Return the account in full precision."""
+        parts = {
+            "charged": self.search,
+            "final_training": self.final,
+            "definition_7": self.identification,
+            "definition_8": self.automl,
+        }
+        found: dict[str, Json] = {
+            "track": self.track.id,
+            "row": self.cell.label,
+            "n": len(self.runs),
+            "unit": self.name,
+        }
+        for name, value in parts.items():
+            found |= {f"{name}_mean": value.mean, f"{name}_sd": value.sd}
+        return found | {
+            "searches": SEARCHES,
+            "selection": 0.0,
+            "final_trainings": len(self.track.plan["final"]["seeds"]),
+        }
+
+
+def cost_tables(frame: Frame) -> tuple[Table, ...]:
+    """Return the charged cost in the unit of each budget, in other units, and the real seconds by phase."""
+    cells = [(track, cell) for track in frame.tracks for cell in track.cells if complete(cell)]
+    accounts = [Account(track, cell, track.plan["budget"]["unit"]) for track, cell in cells]
+    others = tuple(_other_units(cells))
+    return (_charged(frame, accounts), *([_in_other_units(frame, others)] if others else ()), _real(frame, cells))
+
+
+def _totals(frame: Frame) -> tuple[str, str]:
+    """Return the headings of the two totals, the multipliers written out and the protocol's primary one marked."""
+    primary = DEFINITIONS[str(frame.study.protocol["accounting"])]
+    texts = {7: f"Definition 7: {SEARCHES} x (search + selection)", 8: "Definition 8: Definition 7 + final training"}
+    first, second = (f"{text} (primary)" if number == primary else text for number, text in texts.items())
+    return first, second
+
+
+def _charged(frame: Frame, accounts: list[Account]) -> Table:
+    columns = ("track", "method", "n", "unit", "evaluations", "search", "share of the budget, %", "selection")
+    return Table(
+        name="cost",
+        title="End-to-end cost, as charged, per run",
+        columns=(*columns, "final training", *_totals(frame), "tuning, once"),
+        rows=tuple(_charged_row(frame, account) for account in accounts),
+        note=(
+            "Complete runs; mean ± sd over n. Definitions 7 (architecture identification) and 8 (AutoML) of Lindauer "
+            "and Hutter (2020). Search: what the budget paid, validation included; simulated where the unit says so. "
+            "Selection: the reported architecture is chosen among trials that are paid for, which is charged nothing. "
+            "Final training: final seeds x one training under the final recipe; unknown where no record says what it "
+            "costs in this unit. Tuning is paid once for all runs of a method, in the unit of its own budget, and is "
+            "in no total of a run; a dash: nothing was tuned in this study."
+        ),
+        data=tuple(_charged_data(frame, account) for account in accounts),
+    )
+
+
+def _charged_row(frame: Frame, account: Account) -> tuple[str, ...]:
+    return (
+        account.track.id,
+        account.cell.label,
+        str(len(account.runs)),
+        account.name,
+        over([float(trace.trials) for trace in account.runs]).shown,
+        account.search.shown,
+        f"{100 * account.search.mean / account.track.limit:.1f}",
+        "0",
+        account.final_text,
+        account.identification.shown,
+        account.automl.shown,
+        tuning_text(frame, account.cell.key[1]),
+    )
+
+
+def _charged_data(frame: Frame, account: Account) -> Mapping[str, Json]:
+    trials = over([float(trace.trials) for trace in account.runs])
+    found = account.data() | {"trials_mean": trials.mean, "trials_sd": trials.sd}
+    found["share_of_budget"] = 100 * account.search.mean / account.track.limit
+    ledger = frame.study.tuning.get(account.cell.key[1])
+    return found | ({} if ledger is None else {"tuning_charged": ledger["charged"], "tuning_unit": ledger["unit"]})
+
+
+def tuning_text(frame: Frame, method: str) -> str:
+    """Return what the tuning of a row was charged, in the unit of its own budget."""
+    ledger = frame.study.tuning.get(method)
+    if ledger is None:
+        return ABSENT
+    charged, unit = ledger["charged"], str(ledger["unit"]).replace("_", " ")
+    simulated = isinstance(ledger["manifest"], dict) and ledger["manifest"].get("kind") == "tabular"
+    assert isinstance(charged, int | float)
+    return f"{amount(float(charged))} {'simulated ' if simulated else ''}{unit}"
+
+
+def _other_units(cells: list[tuple[TrackFrame, Cell]]) -> Iterator[Account]:
+    for track, cell in cells:
+        for unit in UNITS:
+            account = Account(track, cell, unit)
+            if unit != track.plan["budget"]["unit"] and isfinite(account.search.mean):
+                yield account
+
+
+def _in_other_units(frame: Frame, accounts: tuple[Account, ...]) -> Table:
+    return Table(
+        name="cost-units",
+        title="The same cost in other units, per run",
+        columns=("track", "method", "n", "unit", "search", "final training", *_totals(frame)),
+        rows=tuple(
+            (
+                account.track.id,
+                account.cell.label,
+                str(len(account.runs)),
+                account.name,
+                account.search.shown,
+                account.final_text,
+                account.identification.shown,
+                account.automl.shown,
+            )
+            for account in accounts
+        ),
+        note="What the charged trials cost in units that the budget does not count; mean ± sd over n.",
+        data=tuple(account.data() for account in accounts),
+    )
+
+
+PHASES = {
+    "searcher": ("ask", "tell"),
+    "evaluation": ("evaluate",),
+    "selection": ("selection",),
+    "final training": ("final",),
+}
+"""Phase -> the names under which its real seconds are recorded."""
+REST = "recording and the rest"
+
+
+def real(trace: Trace, phase: str) -> float:
+    """Return the real seconds of a phase of a run; NaN where they are not recorded."""
+    if phase == REST:
+        return trace.seconds.get("wall", nan) - sum(real(trace, other) for other in PHASES)
+    return sum(trace.seconds.get(name, nan) for name in PHASES[phase])
+
+
+def _real(frame: Frame, cells: list[tuple[TrackFrame, Cell]]) -> Table:
+    return Table(
+        name="cost-real",
+        title="End-to-end cost in real seconds of this machine, per run",
+        columns=("track", "method", "n", *PHASES, REST, *_totals(frame), "tuning, once", "all runs and tuning"),
+        rows=tuple(_real_row(frame, track, cell) for track, cell in cells),
+        note=(
+            "Complete runs; mean ± sd over n. Searcher: ask and tell, recorded and never charged. Evaluation: look-ups "
+            "or trainings. Definition 7 here: searcher, evaluation and selection; Definition 8: with the final "
+            "training. Seconds of work that a kill undid are not in it. Real seconds do not repeat to the byte, and "
+            "where results are looked up they say nothing of what the trainings took."
+        ),
+        data=tuple(_real_data(frame, track, cell) for track, cell in cells),
+    )
+
+
+def _real_parts(cell: Cell) -> dict[str, Amount]:
+    runs = complete(cell)
+    identify = list(PHASES)[:3]
+    parts = {phase: over([real(trace, phase) for trace in runs]) for phase in (*PHASES, REST)}
+    parts["definition 7"] = over([sum(real(trace, phase) for phase in identify) for trace in runs])
+    parts["definition 8"] = over([sum(real(trace, phase) for phase in PHASES) for trace in runs])
+    return parts
+
+
+def _real_row(frame: Frame, track: TrackFrame, cell: Cell) -> tuple[str, ...]:
+    parts, data = _real_parts(cell), _real_data(frame, track, cell)
+    tuning = data["tuning_seconds"]
+    whole = data["all_runs_and_tuning_seconds"]
+    assert isinstance(whole, float)
+    return (
+        track.id,
+        cell.label,
+        str(len(complete(cell))),
+        *(part.shown for part in parts.values()),
+        amount(tuning) if isinstance(tuning, float) else ABSENT,
+        amount(whole) if isfinite(whole) else UNKNOWN,
+    )
+
+
+def _real_data(frame: Frame, track: TrackFrame, cell: Cell) -> dict[str, Json]:
+    found: dict[str, Json] = {"track": track.id, "row": cell.label, "n": len(complete(cell))}
+    for name, value in _real_parts(cell).items():
+        key = name.replace(" ", "_")
+        found |= {f"{key}_seconds_mean": value.mean, f"{key}_seconds_sd": value.sd}
+    ledger = frame.study.tuning.get(cell.key[1])
+    tuning = float(str(ledger["seconds"])) if ledger is not None else None
+    walls = sum(trace.seconds.get("wall", nan) for trace in complete(cell))
+    return found | {"tuning_seconds": tuning, "all_runs_and_tuning_seconds": walls + (tuning or 0.0)}
