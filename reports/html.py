@@ -16,10 +16,11 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.core.records import Document, Figure, Section, Table
+from reports.columns import numeric as is_numeric
+from reports.columns import sort_key
 from reports.figures import WIDTH
 from reports.inline import NARROW, drawing, readings
 
-_LEADING = re.compile(r"(?:[<>=≥≤]\s*|\[)?([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|[\s±%(\[/;,])")
 _CODE = re.compile(r"`([^`\n]+)`")
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _LONG = 28  # letters: a cell with more is set in lines
@@ -88,7 +89,7 @@ def html(document: Document, downloads: Sequence[str]) -> str:
         .render(
             document=document,
             parts=[_part(section, index) for index, section in enumerate(document.sections, start=1)],
-                downloads=downloads,
+            downloads=downloads,
             policy=policy,
             style=Markup(style),  # noqa: S704 - a file of this package
             script=Markup(script),  # noqa: S704 - a file of this package
@@ -144,18 +145,12 @@ def _embedded(data: str) -> Markup:
 
 def _grid(table: Table) -> _Grid:
     columns = list(zip(*table.rows, strict=True)) or [() for _ in table.columns]
-    numeric = tuple(place > 0 and _numeric(column) for place, column in enumerate(columns))
+    numeric = tuple(place > 0 and is_numeric(column) for place, column in enumerate(columns))
     rows = tuple(
         tuple(_cell(text, right=right) for text, right in zip(row, numeric, strict=True)) for row in table.rows
     )
     sortable = len(rows) > 1 and table.columns[:1] != (_FACTS,)
     return _Grid(table, f"table-{_slug(table.name)}", numeric, rows, sortable)
-
-
-def _numeric(column: Sequence[str]) -> bool:
-    """Tell whether most of what stands in a column begins with a number."""
-    known = [text for text in column if text.strip(" -")]
-    return bool(known) and 2 * sum(1 for text in known if sort_key(text)) > len(known)
 
 
 def _cell(text: str, *, right: bool) -> _Shown:
@@ -165,12 +160,6 @@ def _cell(text: str, *, right: bool) -> _Shown:
     if _UNBREAKABLE.search(text):
         kinds.append("token")
     return _Shown(text, sort_key(text), " ".join(kinds))
-
-
-def sort_key(text: str) -> str:
-    """Return the number that a cell begins with, as a column is sorted by it, or an empty string."""
-    found = _LEADING.match(text.strip())
-    return found[1].replace(",", "").removeprefix("+") if found else ""
 
 
 def _slug(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.core.records import Document, Table
+from reports.columns import numeric
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -42,7 +43,6 @@ _SPECIAL = {
 _ESCAPES = str.maketrans(_SPECIAL)
 _LONG_WORD = re.compile(r"[^\s\0]{25,}")
 _PIECE = re.compile(r".{8}|.+")  # of a word with no hyphenation, such as a hash
-_NUMBER = re.compile(r"[<+-]?\s*\d[\d,.]*")
 _JOINT = re.compile(r"(?<=[/_@=;])(?=\w)")  # where a name may be broken
 _FIT = 84  # letters in a row that fit the width of a page in small type
 _GAP = 2  # letters between two columns
@@ -158,8 +158,7 @@ def _layout(table: Table) -> _Layout:
 def _column(texts: Sequence[str], share: float) -> str:
     if share:
         return rf">{{\raggedright\arraybackslash}}p{{{share:.2f}\linewidth}}"
-    numbers = sum(1 for text in texts if _NUMBER.match(text))
-    return "r" if 2 * numbers > len(texts) else "l"
+    return "r" if numeric(texts) else "l"
 
 
 def _shares(long: Sequence[int], room: float) -> list[float]:

@@ -50,6 +50,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert "protocol.schema.json" in packed
     tables = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "tabular" / "data").glob("*.npz")}
     assert tables <= set(names)
+    assert {f"reports/page/{name}" for name in ("page.html", "macros.html", "page.css", "page.js")} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
