@@ -91,7 +91,6 @@ _MEASURES = {
     "pair": ("tau between the mean of the others and one seed", 1.0, "{:.2f}"),
     "mean": ("tau expected between the means of disjoint sets of as many seeds", 1.0, "{:.2f}"),
     "top": ("tau between two seeds in the best tenth by a third", 1.0, "{:.2f}"),
-    "between": ("standard deviation between classes (points)", 1.0, "{:.2f}"),
     "within": ("standard deviation between seeds (points)", 1.0, "{:.2f}"),
     "tied": ("classes tied with the best mean (%)", 100.0, "{:.2f}"),
     "near": ("classes not to be told from the best (%)", 100.0, "{:.1f}"),
@@ -107,8 +106,9 @@ def _reliability(points: Mapping[str, Floats]) -> Section:
         ("measure", *(_LABELS[split] for split in found)),
         tuple((text, *(_measure(name, one) for one in found.values())) for name, (text, _, _) in _MEASURES.items()),
         note=(
-            "Kendall's tau-b. The expected tau follows from the two standard deviations if accuracies are normal. A "
-            "class is not to be told from the best where the means differ by less than 1.96 standard errors."
+            "Kendall's tau-b. The expected tau follows from that of two seeds by the formula of Spearman and Brown, if "
+            "accuracies are normal. A class is not to be told from the best where the means differ by less than 1.96 "
+            "standard errors."
         ),
         data=tuple(
             {"measure": name, **{split: getattr(one, name) for split, one in found.items()}} for name in _MEASURES

@@ -27,8 +27,8 @@ class Reliability:
         single: Kendall's tau-b between two seeds, mean over the pairs of seeds.
         pair: between the mean of two seeds and a third, mean over the choices of the third.
         top: between two seeds among the best tenth by a third, so that the choice favours neither.
-        mean: expected between the means of two disjoint sets of as many seeds as there are, if accuracies were normal.
-        between: standard deviation of the true accuracies of the classes, in points.
+        mean: expected between the means of two disjoint sets of as many seeds as there are (Spearman and Brown), if
+            accuracies were normal with the `single` that was found.
         within: standard deviation over the seeds of one class, in points.
         tied: share of the classes whose mean equals the best mean.
         near: share of the classes whose mean is within 1.96 standard errors of a difference of the best mean.
@@ -38,7 +38,6 @@ class Reliability:
     pair: float
     top: float
     mean: float
-    between: float
     within: float
     tied: float
     near: float
@@ -59,18 +58,23 @@ def reliability(points: Floats) -> Reliability:
     count = points.shape[1]
     means = points.mean(axis=1)
     within = float(points.var(axis=1, ddof=1).mean()) if count > 1 else math.nan
-    between = max(0.0, float(means.var(ddof=1)) - within / count) if len(points) > 1 else math.nan
+    single = _mean(tau(points[:, one], points[:, other]) for one, other in combinations(range(count), 2))
     best = means.max()
     return Reliability(
-        single=_mean(tau(points[:, one], points[:, other]) for one, other in combinations(range(count), 2)),
+        single=single,
         pair=_mean(tau(np.delete(points, third, axis=1).mean(axis=1), points[:, third]) for third in _thirds(count)),
         top=_mean(_among_the_best(points, third) for third in _thirds(count)),
-        mean=2 / math.pi * math.asin(between / (between + within / count)) if between + within > 0 else math.nan,
-        between=math.sqrt(between),
+        mean=_prophesied(single, count),
         within=math.sqrt(within),
         tied=float(np.mean(means >= best - 1e-9)),
         near=float(np.mean(means >= best - _SURE * math.sqrt(2 * within / count))),
     )
+
+
+def _prophesied(single: float, count: int) -> float:
+    """Return tau between means of `count` seeds from that between single ones; by ranks, so outliers do not matter."""
+    correlation = math.sin(math.pi / 2 * single)
+    return 2 / math.pi * math.asin(count * correlation / (1 + (count - 1) * correlation))
 
 
 def _thirds(count: int) -> range:
