@@ -8,7 +8,7 @@ from typing import Any
 from harness.core.canonical import canonical_json
 from harness.core.errors import UsageError
 from reports.frame import Frame, TrackFrame
-from reports.setting import machines_table
+from reports.machines import machines_table
 
 SAME_ON_A_TRACK = (
     "benchmark.name",

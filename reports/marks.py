@@ -83,31 +83,27 @@ def _bars(axes: Axes, one: Series, look: dict[str, Any]) -> None:
 
 
 def draw_references(axes: Axes, figure: Figure) -> None:
-    """Draw what is no method in grey: dotted curves, and straight lines across the heights."""
+    """Draw what is no method in grey: curves, rings, bars, and straight lines across the heights."""
     for one in figure.series:
-        if one.role != "reference":
-            continue
-        if one.style == "bars":
-            _bars(axes, one, {"color": "#999999", "label": one.label})
-        elif one.style == "points":
-            axes.scatter(
-                one.x,
-                one.middle,
-                s=26,
-                facecolors="none",
-                edgecolors="#222222",
-                linewidths=1.1,
-                zorder=4,
-                label=one.label,
-            )
-        else:
-            drawn = _STEPS if one.style == "steps" else {}
-            axes.plot(
-                one.x, one.middle, color=_REFERENCE, linestyle=":", linewidth=1.4, zorder=2, label=one.label, **drawn
-            )
+        if one.role == "reference":
+            _reference(axes, one, lying=bool(figure.names))
     across = axes.axvline if figure.names else axes.axhline
     for (label, height), dashes in zip(figure.lines.items(), ((0, (7, 3)), (0, (2, 2)), "-."), strict=False):
         across(height, color=_REFERENCE, linestyle=dashes, linewidth=1.0, label=label)
+
+
+def _reference(axes: Axes, one: Series, *, lying: bool) -> None:
+    look: dict[str, Any] = {"label": one.label}
+    if one.style == "bars":
+        _bars(axes, one, look | {"color": "#999999"})
+    elif one.style == "points":
+        rings: dict[str, Any] = {"facecolors": "none", "edgecolors": "#222222", "linewidths": 1.1}
+        axes.scatter(one.x, one.middle, s=26, zorder=4, **rings, **look)
+    elif lying:
+        axes.plot(one.middle, one.x, color=_REFERENCE, linewidth=1.6, marker="o", markersize=4, zorder=2, **look)
+    else:
+        drawn = _STEPS if one.style == "steps" else {}
+        axes.plot(one.x, one.middle, color=_REFERENCE, linestyle=":", linewidth=1.4, zorder=2, **look, **drawn)
 
 
 def legend_entries(axes: Axes, figure: Figure) -> tuple[list[Any], list[str]]:

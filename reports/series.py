@@ -20,6 +20,7 @@ def series_of(
     *,
     style: Style = "steps",
     of: str = "",
+    planned: int | None = None,
 ) -> Series:
     """Return the series of one method of a track.
 
@@ -30,7 +31,8 @@ def series_of(
         columns: x, middle, low and high, each of shape (places,).
         style: how it is drawn.
         of: what of the runs is shown, where the note alone would not say it clearly enough.
+        planned: how many runs were planned, where that is not the cell's own number.
     """
-    label = f"{cell.label}{f', {of}' if of else ''} (n = {runs_of(n, len(cell.traces))})"
+    label = f"{cell.label}{f', {of}' if of else ''} (n = {runs_of(n, planned or len(cell.traces))})"
     x, middle, low, high = (plain(column) for column in columns)
     return Series(label, x, middle, low, high, style=style, place=track.base.index(cell))

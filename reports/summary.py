@@ -15,11 +15,14 @@ from reports.anytime import anytime_figure
 from reports.breakdown import breakdown_figure
 from reports.comparisons import comparison_table
 from reports.cost import cost_tables
+from reports.distribution import distribution_figure
 from reports.energy import segments_table
 from reports.final import expected_random_search, final_table
 from reports.frame import Cell, Frame, TrackFrame, read
+from reports.further import across_section, further_sections
+from reports.machines import machines_table
 from reports.reproduction import Reproduction, reproduction_table, reproductions
-from reports.setting import machines_table, methods_table, study_table, tracks_table, tuning_table
+from reports.setting import methods_table, study_table, tracks_table, tuning_table
 from reports.space import space_table
 from reports.wording import (
     NOT_AVAILABLE,
@@ -60,8 +63,10 @@ def build(study: StudyRecord) -> Document:
             tuple(table for table in _setup(frame) if table),
         ),
         *(_track_section(frame, analysis) for analysis in analyses.values()),
+        *across_section(frame, analyses),
         *_reproduction_section(frame, found),
         _cost_section(frame),
+        *further_sections(frame, analyses),
         Section("Limits of this report", _limits(frame)),
     ]
     title = protocol["title"] or protocol["protocol"]
@@ -85,8 +90,8 @@ def _track_section(frame: Frame, analysis: TrackAnalysis) -> Section:
         return Section(f"Track {track.id}", f"Skipped: {track.record.skipped}", (final_table(analysis),))
     optional = (comparison_table(frame, analysis), space_table(frame, analysis), ablation_table(frame, analysis))
     tables: tuple[Table, ...] = (final_table(analysis), *(table for table in optional if table))
-    figure = anytime_figure(analysis)
-    return Section(f"Track {track.id}", _track_text(analysis), tables, (figure,) if figure else ())
+    figures = (anytime_figure(analysis), distribution_figure(analysis))
+    return Section(f"Track {track.id}", _track_text(analysis), tables, tuple(figure for figure in figures if figure))
 
 
 def _track_text(analysis: TrackAnalysis) -> str:

@@ -146,7 +146,7 @@ def target_figure(frame: Frame, analysis: TrackAnalysis) -> Figure | None:
         return None
     grid = np.geomspace(start, track.limit, _PLACES)
     return Figure(
-        name=f"targets-{track.id}",
+        name=f"reached-{track.id}",
         title=f"Targets reached on {track.id}",
         x_label=budget_axis(track),
         y_label="share of (run, target) pairs reached",

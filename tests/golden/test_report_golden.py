@@ -55,8 +55,7 @@ def test_the_report_is_the_one_that_was_kept() -> None:
 
 def test_the_figure_is_the_same_on_every_rendering() -> None:
     first, second = render(tiny()), render(tiny())
-    pictures = [name for name in first if name.endswith(".svg")]
-    assert pictures == ["anytime-toy.svg"]
+    assert "anytime-toy.svg" in first
     assert first == second
 
 

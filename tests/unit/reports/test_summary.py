@@ -321,9 +321,9 @@ def test_setup_names_hashes_seeds_machine_and_drift(make_study: Make) -> None:
     assert cell(found["tracks"], "data, SHA-256", "toy") == f"toy.npz {'ab' * 32}"
     machine = found["machines"]
     column = machine.columns[1]
-    assert cell(machine, "hardware, memory", column) == "8.0 GiB"
-    assert cell(machine, "software, distributions", column) == "numpy==2.4"
-    assert "hardware, cpu, flags" not in {row[0] for row in machine.rows}
+    assert cell(machine, "memory", column) == "8.0 GiB"
+    assert cell(machine, "libraries", column) == "numpy 2.4"
+    assert "hardware, cpu, flags" not in {row["item"] for row in machine.data}
 
 
 def test_the_journals_hash_moves_with_any_journal(make_study: Make) -> None:
