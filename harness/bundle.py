@@ -13,8 +13,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.code_state import PACKAGES, SUFFIXES
 from harness.core.errors import VerificationFailed
+from harness.environment.code_state import PACKAGES, SUFFIXES
 from harness.store import Study, folder_name
 from harness.store.files import writing
 from harness.verify import verify_folder
@@ -25,7 +25,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 PERMISSIONS = 0o100644
 LEVEL = 6
 SNAPSHOT = (*PACKAGES, "protocols")
-"""What is packed of the installation: what `harness.code_state` hashes, and the protocols, so that it can run."""
+"""What is packed of the installation: the packages that `code_state` hashes, and the protocols, so that it can run."""
 
 
 def bundle(study: Study, out: Path | None, home: Path | None = None, *, allow_findings: bool = False) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from harness import hardware, tuning
+from harness import tuning
 from harness.core.canonical import content_hash
 from harness.core.clock import Stopwatch
 from harness.core.errors import (
@@ -23,8 +23,9 @@ from harness.core.interfaces import Benchmark, Place
 from harness.core.records import TrackRecord
 from harness.core.schema import ProtocolModel, Track, Tuning
 from harness.core.types import RunSpec
-from harness.drift import describe, differences
-from harness.energy import Meter
+from harness.environment import hardware
+from harness.environment.drift import describe, differences
+from harness.environment.energy import Meter
 from harness.executor import Executor, InlineExecutor, ProcessExecutor
 from harness.job import Job, open_benchmark, work
 from harness.plan import budget_of, expand

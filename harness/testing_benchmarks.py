@@ -212,6 +212,14 @@ class BenchmarkContract:
         assert {name for name in opening.query.sealed if name not in schema.unavailable} <= set(final)
         assert dict(final) == dict(opening.open().final(arch, 1))
 
+    def test_final_cost_is_known_in_epochs(self, opening: Opening, benchmark_: Benchmark, trials: list[Trial]) -> None:
+        """A final training costs epochs; what is unknown in other units is None, and the answer repeats."""
+        arch = _arch_of(trials[0])
+        cost = benchmark_.final_cost(arch)
+        assert cost.epochs > 0
+        assert all(part is None or part > 0 for part in (cost.train_seconds, cost.multiply_adds))
+        assert cost == opening.open().final_cost(arch)
+
 
 def _arch_of(trial: Trial) -> Arch:
     assert isinstance(trial.work, Evaluate)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import platformdirs
 
-from harness import hardware
 from harness.cli import audit_options, engine_options
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
+from harness.environment import hardware
 
 
 @dataclass(frozen=True, slots=True)

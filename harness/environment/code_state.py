@@ -21,7 +21,7 @@ _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--
 
 def code() -> dict[str, Json]:
     """Return the identity of the code of the packages beside this one."""
-    folder = Path(__file__).resolve().parents[1]
+    folder = Path(__file__).resolve().parents[2]
     return {"content": content(folder), "repository": repository(folder)}
 
 

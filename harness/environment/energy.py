@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.core.canonical import Json
 from harness.core.clock import Stopwatch
-from harness.gpu import gpu_joules
+from harness.environment.gpu import gpu_joules
 
 POWERCAP = Path("/sys/class/powercap")
 

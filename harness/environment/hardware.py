@@ -14,11 +14,11 @@ from types import MappingProxyType
 
 import psutil
 
-from harness import cgroup
-from harness.code_state import code
 from harness.core.canonical import Json, content_hash, sha256_text
-from harness.gpu import gpu_samples, gpus
-from harness.software import software
+from harness.environment import cgroup
+from harness.environment.code_state import code
+from harness.environment.gpu import gpu_samples, gpus
+from harness.environment.software import software
 
 __all__ = ["gpus", "record", "sample"]
 
@@ -31,7 +31,7 @@ def record(extra: Mapping[str, Json] = _NOTHING) -> dict[str, Json]:
     """Return the environment: sections `hardware`, `software` and `code`, and the sections of `extra`.
 
     `extra` is for what only the caller knows and what may change a number (device, CUDA runtime, determinism
-    settings); `harness.drift` compares all of it.
+    settings); `harness.environment.drift` compares all of it.
     """
     return {"schema": SCHEMA, "hardware": hardware(), "software": software(), "code": code(), **extra}
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.code_state import content
 from harness.core.errors import StoreError
+from harness.environment.code_state import content
 from harness.verify.crate import CODE, METADATA, STUDY, metadata_text
 from harness.verify.rules import Finding, shown
 

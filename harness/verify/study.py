@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from harness.core.canonical import content_hash
 from harness.core.schema import SCHEMA_VERSION, ProtocolModel, Track
-from harness.drift import differences
+from harness.environment.drift import differences
 from harness.verify.reading import Source
 from harness.verify.shapes import SegmentEndForm, SegmentForm, StudyForm, TrackForm, TuningForm
 from harness.verify.tuning import check_declared

@@ -6,8 +6,8 @@ import copy
 
 import pytest
 
-from harness.drift import Drift, describe, differences
-from harness.hardware import record
+from harness.environment.drift import Drift, describe, differences
+from harness.environment.hardware import record
 
 GPU = {"model": "H100", "driver": "580.1", "mig": False, "uuid_hash": "a", "vbios": "1", "power_limit_watts": 700.0}
 BASE = {

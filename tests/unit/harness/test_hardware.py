@@ -15,12 +15,12 @@ import pynvml
 import pytest
 
 import harness
-from harness import cgroup, gpu
-from harness.code_state import PACKAGES, content, repository
 from harness.core.canonical import canonical_json, content_hash
-from harness.energy import Energy, energy_counter
-from harness.hardware import cpu, gpus, record, sample, virtualisation
-from harness.software import blas, distributions, environment
+from harness.environment import cgroup, gpu
+from harness.environment.code_state import PACKAGES, content, repository
+from harness.environment.energy import Energy, energy_counter
+from harness.environment.hardware import cpu, gpus, record, sample, virtualisation
+from harness.environment.software import blas, distributions, environment
 
 CODE = Path(harness.__file__).parents[1]
 
@@ -38,7 +38,7 @@ def in_another_process(statement: str) -> str:
 @pytest.fixture
 def still(monkeypatch):
     """Code that nobody edits while a test runs."""
-    monkeypatch.setattr("harness.hardware.code", lambda: {"content": {}, "repository": None})
+    monkeypatch.setattr("harness.environment.hardware.code", lambda: {"content": {}, "repository": None})
 
 
 def test_the_record_is_plain_data_and_holds_still(still):
@@ -49,14 +49,15 @@ def test_the_record_is_plain_data_and_holds_still(still):
 
 
 def test_the_record_does_not_depend_on_what_is_imported():
-    tell = "from harness.hardware import record; from harness.core.canonical import canonical_json; "
+    tell = "from harness.environment.hardware import record; from harness.core.canonical import canonical_json; "
     tell += "found = record(); del found['code']; print(canonical_json(found))"
     assert in_another_process(tell) == in_another_process("import scipy.linalg, sklearn.cluster; " + tell)
 
 
 def test_the_record_loads_no_torch():
     assert (
-        in_another_process("from harness.hardware import record; record(); print('torch' in sys.modules)") == "False\n"
+        in_another_process("from harness.environment.hardware import record; record(); print('torch' in sys.modules)")
+        == "False\n"
     )
 
 
@@ -481,3 +482,33 @@ def test_no_counter_is_no_energy(no_gpu, tmp_path):
     assert energy_counter(tmp_path) is None
     write(tmp_path / "intel-rapl:0/energy_uj", "not a number")
     assert energy_counter(tmp_path) is None
+
+
+def readings(*joules: float | None):
+    """A counter that gives these readings one after the other."""
+    left = [
+        None if value is None else Energy((value,), (0.0,), "1 GPU(s), nothing else", "NVML counter")
+        for value in joules
+    ]
+    return lambda: left.pop(0)
+
+
+def test_a_meter_sums_what_its_counter_counts():
+    meter = Meter(readings(10.0, 14.0, 20.5), every=0.0)
+    meter.tick()
+    assert meter.total() == {"joules": 10.5, "covers": "1 GPU(s), nothing else", "method": "NVML counter"}
+
+
+def test_a_meter_reads_no_more_often_than_it_was_told():
+    meter = Meter(readings(10.0, 20.5), every=1e6)
+    meter.tick()
+    meter.tick()
+    assert meter.total()["joules"] == 10.5
+
+
+@pytest.mark.parametrize("values", [(None,), (10.0, None), (10.0, 4.0, 30.0), (10.0, None, 30.0)])
+def test_what_a_meter_cannot_follow_is_not_measured(values):
+    meter = Meter(readings(*values), every=0.0)
+    for _ in values[2:]:
+        meter.tick()
+    assert meter.total() is None

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from harness.campaign import Settings, conduct
-from harness.code_state import content
 from harness.core.canonical import content_hash, sha256_text
 from harness.core.codec import spec_to_json
 from harness.core.interfaces import Place, Query
@@ -22,6 +21,7 @@ from harness.core.registry import load as load_registered
 from harness.core.registry import registry
 from harness.core.schema import ProtocolModel
 from harness.core.types import Capability, RunSpec
+from harness.environment.code_state import content
 from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
@@ -120,7 +120,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sound(toys: None, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """See `make_record`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.hardware.code", lambda: {"content": content(home), "repository": None})
+        patch.setattr("harness.environment.hardware.code", lambda: {"content": content(home), "repository": None})
         return make_record(tmp_path_factory)
 
 

@@ -57,7 +57,7 @@ def original(
 @pytest.fixture(autouse=True)
 def steady(toys: None, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The code does not change while the tests run."""
-    monkeypatch.setattr("harness.hardware.code", lambda: {"content": {}, "repository": None})
+    monkeypatch.setattr("harness.environment.hardware.code", lambda: {"content": {}, "repository": None})
 
 
 def test_a_repetition_has_other_seeds_and_nothing_else(tmp_path: Path) -> None:
