@@ -13,9 +13,9 @@ from harness.core.errors import HarnessError
 from harness.core.interfaces import Place, Query
 from harness.core.types import Evaluate, Measurement, Outcome, Trial
 from harness.testing import BenchmarkContract, Failing, Opening, Toy, World, Wrapped
-from harness.testing_toy import ERROR, FULL, TEST, VALID
+from harness.testing.toy import ERROR, FULL, TEST, VALID
 
-OPENING = Opening("harness.testing_toy:Toy", Toy.Config(), Place(None, Path()), Query(VALID, (), (TEST,), FULL, FULL))
+OPENING = Opening("harness.testing.toy:Toy", Toy.Config(), Place(None, Path()), Query(VALID, (), (TEST,), FULL, FULL))
 
 
 class TestToy(BenchmarkContract):

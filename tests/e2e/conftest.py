@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.testing_world import temp_protocol
+from harness.testing.world import temp_protocol
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 

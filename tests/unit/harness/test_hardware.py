@@ -18,7 +18,7 @@ import harness
 from harness.core.canonical import canonical_json, content_hash
 from harness.environment import cgroup, gpu
 from harness.environment.code_state import PACKAGES, content, repository
-from harness.environment.energy import Energy, energy_counter
+from harness.environment.energy import Energy, Meter, energy_counter
 from harness.environment.hardware import cpu, gpus, record, sample, virtualisation
 from harness.environment.software import blas, distributions, environment
 

@@ -23,7 +23,7 @@ from harness.core.types import (
 )
 from harness.runner import obstacle
 from harness.testing import World, Wrapped, play
-from harness.testing_toy import FULL, TEST
+from harness.testing.toy import FULL, TEST
 
 HERE = f"{__name__}:Scripted"
 SCRIPT: list[Work] = []

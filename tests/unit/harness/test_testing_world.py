@@ -10,7 +10,7 @@ from harness.core.registry import registry
 from harness.plan import CATALOGUE
 from harness.protocol import load
 from harness.testing import World, play, registered, temp_protocol
-from harness.testing_world import TOY
+from harness.testing.world import TOY
 from methods import METHODS
 
 RANDOM = METHODS["random_search"]

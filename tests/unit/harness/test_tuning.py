@@ -26,8 +26,8 @@ from harness.plan import CATALOGUE, expand
 from harness.protocol import Loaded, load
 from harness.replay import finished, replay
 from harness.store import Study
-from harness.testing_toy import ERROR, FULL, TEST, VALID, Toy
-from harness.testing_world import temp_protocol, tiny_protocol
+from harness.testing.toy import ERROR, FULL, TEST, VALID, Toy
+from harness.testing.world import temp_protocol, tiny_protocol
 from harness.tuning import all_tuning_runs, ledger, outcome, settings, track_of, tuned, tuning_runs
 from harness.verify import verify
 
@@ -95,11 +95,11 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Curious.__module__])
     names = cast("dict[str, str]", registry("benchmarks"))
     mine = {
-        "toy": "harness.testing_toy:Toy",
-        "toy-again": "harness.testing_toy:Toy",
+        "toy": "harness.testing.toy:Toy",
+        "toy-again": "harness.testing.toy:Toy",
         "toy-curious": f"{__name__}:Curious",
         "toy-narrow": f"{__name__}:Narrow",
-        "toy-durable": "harness.testing_toy:Toy",
+        "toy-durable": "harness.testing.toy:Toy",
     }
     names.update(mine)
     yield

@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.testing import SearcherContract, World, fresh_process
-from harness.testing_toy import ERROR, VALID
+from harness.testing.toy import ERROR, VALID
 
 CAUGHT = (AssertionError, AttributeError, HarnessError, pytest.fail.Exception)
 FAULTS: list[tuple[str, str, dict[str, Any], str]] = [

@@ -6,7 +6,7 @@ import pytest
 from harness.core.errors import UsageError
 from harness.core.types import Evaluate
 from harness.testing import World, play
-from harness.testing_toy import TEST
+from harness.testing.toy import TEST
 
 SEARCH = "methods.random_search:RandomSearch"
 SAMPLING = "methods.random_sampling:RandomSampling"

@@ -26,8 +26,8 @@ from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
 from harness.store.files import write_json
-from harness.testing_toy import Failing, Toy
-from harness.testing_world import tiny_protocol
+from harness.testing.toy import Failing, Toy
+from harness.testing.world import tiny_protocol
 from reports.render import write
 
 JOURNALS = ("trials.jsonl", "sealed.jsonl", "final.jsonl")
@@ -71,7 +71,7 @@ class Silent:
 
 
 TOYS = {
-    "toy": "harness.testing_toy:Toy",
+    "toy": "harness.testing.toy:Toy",
     "toy-failing": f"{__name__}:FailingToy",
     "toy-narrow": f"{__name__}:NarrowToy",
 }

@@ -16,7 +16,7 @@ from harness.core.canonical import canonical_json
 from harness.core.codec import work_from_json
 from harness.core.derivation import work_seed
 from harness.core.seeds import SeedTree
-from harness.testing_toy import TEST, VALID
+from harness.testing.toy import TEST, VALID
 from harness.verify import RULES, verify
 from harness.verify.rules import OF_FOLDERS
 

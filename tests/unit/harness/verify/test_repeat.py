@@ -15,8 +15,8 @@ from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.repeat import Repeated, _judged, compare_studies, derive, repeat, seed_block, summary
 from harness.store import Study
-from harness.testing_toy import TEST
-from harness.testing_world import temp_protocol
+from harness.testing.toy import TEST
+from harness.testing.world import temp_protocol
 from harness.verify import verify
 
 

@@ -15,7 +15,7 @@ from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.replay import Replayed, _own_cache, finished, replay, sample
 from harness.store import Study
-from harness.testing_toy import TEST, Toy
+from harness.testing.toy import TEST, Toy
 from harness.verify import verify
 
 

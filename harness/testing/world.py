@@ -24,9 +24,9 @@ from harness.core.registry import registry
 from harness.core.schema import ProtocolModel, Track
 from harness.core.types import Cost, Failure, Outcome, RunSpec, Trial
 from harness.runner import execute, query_of
-from harness.testing_toy import FULL, TEST, VALID, Failing
+from harness.testing.toy import FULL, TEST, VALID, Failing
 
-TOY = "harness.testing_toy:Toy"
+TOY = "harness.testing.toy:Toy"
 
 
 def tiny_protocol(

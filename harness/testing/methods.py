@@ -17,8 +17,8 @@ from scipy.stats import mannwhitneyu
 from harness.core.errors import UsageError
 from harness.core.seeds import SeedTree
 from harness.core.types import Evaluate
-from harness.testing_toy import ERROR, VALID
-from harness.testing_world import Notebook, World, attribute, fresh_process, lines_of, play
+from harness.testing.toy import ERROR, VALID
+from harness.testing.world import Notebook, World, attribute, fresh_process, lines_of, play
 
 Options = Mapping[str, Any]
 RANDOM_SEARCH = "methods.random_search:RandomSearch"

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("harness.testing_benchmarks", "harness.testing_methods")
+pytest.register_assert_rewrite("harness.testing.benchmarks", "harness.testing.methods")
 
 # Imported after that line, so that a failing assert shows its values.
-from harness.testing_benchmarks import BenchmarkContract  # noqa: E402
-from harness.testing_methods import SearcherContract, settings_of, without_global_randomness  # noqa: E402
-from harness.testing_toy import Failing, Toy, ToySpace, Wrapped  # noqa: E402
-from harness.testing_world import (  # noqa: E402
+from harness.testing.benchmarks import BenchmarkContract  # noqa: E402
+from harness.testing.methods import SearcherContract, settings_of, without_global_randomness  # noqa: E402
+from harness.testing.toy import Failing, Toy, ToySpace, Wrapped  # noqa: E402
+from harness.testing.world import (  # noqa: E402
     Notebook,
     Opening,
     World,

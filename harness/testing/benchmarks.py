@@ -31,7 +31,7 @@ from harness.core.types import (
     Unit,
     Work,
 )
-from harness.testing_world import Opening, fresh_process
+from harness.testing.world import Opening, fresh_process
 
 
 def text_of(outcome: Outcome) -> str:
