@@ -9,7 +9,7 @@ import pytest
 
 from harness.core.types import Evaluate
 from harness.testing import World, play, tiny_track
-from harness.testing_world import attribute
+from harness.testing.world import attribute
 from methods import METHODS
 
 VALID, TEST = "toys/valid@9ep(25k) mean-of-trials", "toys/test@9ep(25k) mean-of-trials"

@@ -348,3 +348,15 @@ def test_an_engine_that_is_unknown_or_for_another_device_is_refused() -> None:
 @pytest.mark.parametrize(("images", "text"), [(25_000, "25k"), (50_000, "50k"), (800, "800"), (1299, "1299")])
 def test_images_are_counted_as_metric_names_write_them(images: int, text: str) -> None:
     assert count(images) == text
+
+
+def test_a_final_evaluation_costs_what_it_trains(open_tiny: OpenTiny, mixed: Arch) -> None:
+    one = open_tiny(sealed=("digits/test@2ep(140) trial",))
+    per_image = _measured(one, Evaluate(mixed, 4)).cost
+    assert per_image.multiply_adds is not None
+    cost = one.final_cost(mixed)
+    assert (cost.epochs, cost.train_seconds) == (2.0, None)
+    assert cost.multiply_adds == pytest.approx(per_image.multiply_adds / (4 * 80) * 2 * 140)
+    both = open_tiny(sealed=("digits/test@2ep(140) trial", *SEARCHED)).final_cost(mixed)
+    assert both.epochs == 2 + 4, "the search recipe is trained too where its test accuracy is asked for"
+    assert both.multiply_adds == pytest.approx(cost.multiply_adds + per_image.multiply_adds)
