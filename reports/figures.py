@@ -37,7 +37,7 @@ STYLE: Any = {
 }
 _ROOM, _ROW = 1.5, 0.42  # inches of a lying figure: around the rows, and for each row
 _TICKS_ACROSS = 6  # of a linear axis as wide as a page, so that long numbers do not collide
-_NAME = 36  # letters in a line of a row's name
+_NAME, _LABEL = 36, 45  # letters in a line of a row's name, and of the label below the rows
 _ENTRY = 0.2  # inches that an entry of the legend adds to a figure too narrow for two columns of them
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
@@ -93,7 +93,8 @@ def _labels(axes: Axes, figure: Figure, crowding: float) -> None:
         names = [textwrap.fill(name, round(_NAME / crowding), break_long_words=False) for name in figure.names]
         axes.set_yticks(list(figure.names.values()), names)
         axes.set_ylim(max(figure.names.values()) + 0.6, min(figure.names.values()) - 0.6)
-        axes.set_xlabel(figure.y_label)
+        lines = [textwrap.fill(line, round(_LABEL / crowding)) for line in figure.y_label.splitlines()]
+        axes.set_xlabel("\n".join(lines))
         axes.tick_params(axis="y", length=0)
         return
     axes.set_xlabel(figure.x_label)
@@ -109,7 +110,8 @@ def _scales(axes: Axes, figure: Figure, crowding: float) -> None:
     if figure.y_log == "log":
         axes.set(**{f"{heights}scale": "log"})
         limits = _log_limits(figure)
-        _log_ticks(getattr(axes, f"{heights}axis"), _span(limits))
+        # Names take of the width of a lying figure, the more of it the narrower it is.
+        _log_ticks(getattr(axes, f"{heights}axis"), _span(limits) * (crowding**2 if figure.names else 1.0))
     else:
         limits = _linear_limits(figure)
     axes.set(**{f"{heights}lim": limits})

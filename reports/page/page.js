@@ -59,6 +59,7 @@
   // --- figures: a crosshair with the values of every series ----------------------------------------------------------
   const MOST = 14;  // lines of a reading
   const MANY = 4;   // values of one series that are spelt out
+  const STYLES = { box: "middle [box]", points: "points", bars: "bar", line: "line", steps: "line" };
   const make = (tag, className, text) => {
     const element = document.createElement(tag);
     if (className) element.className = className;
@@ -174,7 +175,7 @@
       const list = make("ul");
       said.forEach(([series, text]) => {
         const item = make("li");
-        item.append(make("span", "", series.label), make("span", "", text));
+        item.append(make("span", "", series.label === head ? STYLES[series.style] : series.label), make("span", "", text));
         colour(item, series);
         list.append(item);
       });
