@@ -10,7 +10,13 @@ from reports.analysis import TrackAnalysis, node_of, paired
 from reports.final import facts
 from reports.frame import BASE, Cell, Frame
 from reports.stats import mean_interval
-from reports.wording import ABSENT, INTERVALS, interval, interval_name, runs_of, scale, signed, spread
+from reports.wording import ABSENT, INTERVALS, beyond_bounds, interval, interval_name, runs_of, scale, signed, spread
+
+_NOTE = (
+    "Every variant changes one option of its base row. Difference: variant minus base, paired over the replicates that "
+    f"both completed (equal work has equal outcomes in a replicate). {INTERVALS} Intervals are not adjusted for the "
+    "number of variants."
+)
 
 
 def ablation_table(frame: Frame, analysis: TrackAnalysis) -> Table | None:
@@ -35,11 +41,7 @@ def ablation_table(frame: Frame, analysis: TrackAnalysis) -> Table | None:
             "95 % interval",
         ),
         rows=tuple(text for text, _ in lines),
-        note=(
-            "Every variant changes one option of its base row. Difference: variant minus base, paired over the "
-            "replicates that both completed (equal work has equal outcomes in a replicate). "
-            f"{INTERVALS} Intervals are not adjusted for the number of variants."
-        ),
+        note=" ".join([_NOTE, *beyond_bounds((analysis.primary(cell), reading) for cell in cells)]),
         data=tuple(data for _, data in lines),
     )
 

@@ -15,6 +15,7 @@ from reports.wording import (
     INTERVALS,
     NOT_AVAILABLE,
     amount,
+    beyond_bounds,
     budget_unit,
     interval_name,
     number,
@@ -71,6 +72,11 @@ def _final_note(analysis: TrackAnalysis) -> str:
     exact = "References are exact: random sampling is one uniform draw (its ± is the spread over the whole space)."
     parts = [shown, INTERVALS, exact] if track.record.references else [shown, INTERVALS]
     parts += [f"{metric}: {NOT_AVAILABLE} ({reason})." for metric, reason in sorted(track.record.unavailable.items())]
+    parts += beyond_bounds(
+        (analysis.summaries[cell.key, index], scale(track, metric))
+        for cell in track.base
+        for index, metric in enumerate(track.metrics)
+    )
     parts.append(_strong_note(analysis))
     return " ".join(parts)
 

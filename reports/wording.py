@@ -9,6 +9,7 @@ from math import isfinite
 from reports.frame import TrackFrame
 from reports.stats import BCA, BOOTSTRAP_FROM, CONSTANT, NONE, RESAMPLES, Summary, T
 
+_HUNDRED = 100.0
 NOT_AVAILABLE = "not available"
 ABSENT = "-"
 UNKNOWN = "unknown"
@@ -150,6 +151,12 @@ def spread(summary: Summary, digits: int = 2) -> str:
     known = isfinite(summary.low) and isfinite(summary.high)
     ends = interval(summary.low, summary.high, digits) if known else "(all runs equal)"
     return f"{number(summary.mean, digits)} ± {number(summary.sd, digits)} {ends}"
+
+
+def beyond_bounds(found: Iterable[tuple[Summary, Scale]]) -> list[str]:
+    """Return the sentence that a table needs where an interval of a percentage leaves 0 to 100, or nothing."""
+    passes = any(reading.unit == "%" and (summary.low < 0 or summary.high > _HUNDRED) for summary, reading in found)
+    return ["Intervals here pass the bounds of a percentage: Student's t knows none."] if passes else []
 
 
 def quartiles(summary: Summary, digits: int = 2) -> str:
