@@ -47,7 +47,8 @@ const look = async (page) => {
   const drawings = page.locator(".plot > :is(.wide, .narrow) > svg");
   const boxes = await drawings.evaluateAll((all) => all.map((svg) => svg.getBoundingClientRect()).map((box) => [box.width, box.height]));
   const lines = await drawings.evaluateAll((all) => all.filter((svg) => svg.getBoundingClientRect().width > 0)
-    .map((svg) => new Set([...svg.querySelectorAll("[stroke^='var(--s']")].map((path) => getComputedStyle(path).stroke)).size));
+    .map((svg) => new Set([...svg.querySelectorAll("[stroke^='var(--s'], [fill^='var(--s']")]
+      .map((path) => `${getComputedStyle(path).stroke} ${getComputedStyle(path).fill}`)).size));
   const sizes = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   return { figures: boxes.filter((box) => box[0] > 100 && box[1] > 100).length, lines, sizes };
 };
