@@ -36,7 +36,8 @@ class Verdict:
         tau_seeds: between two seeds of the reference, mean over the pairs.
         tau_high: upper end of the 95 % interval of `tau` minus `tau_seeds`, over resampled cells.
         unlike: networks that failed under one engine only.
-        cells: how many cells it would take to conclude, at the spread that was seen; 0 where it is no matter of size.
+        cells: how many cells it would take to conclude, at the mean and the spread that were seen; 0 where the mean is
+            outside the margin.
         word: 'equivalent', 'different' or 'inconclusive'.
     """
 
@@ -91,9 +92,9 @@ def _highest_gain(reference: Floats, engine: Floats, generator: np.random.Genera
 
 
 def _needed(gaps: Floats, low: float, high: float) -> int:
-    """Return how many cells would shrink the interval into the margin around a difference of zero."""
-    half = (high - low) / 2
-    return math.ceil(len(gaps) * (half / MARGIN) ** 2) if half > MARGIN else len(gaps)
+    """Return how many cells would fit the interval into the margin where its middle is; 0 where none would."""
+    room = MARGIN - abs(float(gaps.mean()))
+    return math.ceil(len(gaps) * ((high - low) / 2 / room) ** 2) if room > 0 else 0
 
 
 def _tau(one: Floats, other: Floats) -> float:
@@ -136,7 +137,8 @@ def _reason(verdict: Verdict) -> str:
     if verdict.word == INCONCLUSIVE and verdict.tau < verdict.tau_seeds:
         return "The ranking agrees less than between seeds of the reference, though not beyond chance; try more cells."
     if verdict.word == INCONCLUSIVE:
-        return f"The interval does not lie within the margin; about {verdict.cells} cells or more would tell."
+        size = f"about {verdict.cells:,} cells" if verdict.cells else "more cells"
+        return f"The interval does not lie within the margin; {size} would tell."
     return ""
 
 

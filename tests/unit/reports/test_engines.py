@@ -60,12 +60,14 @@ def test_chaos_as_large_as_a_seed_is_not_called_different(reference: Floats, rng
     assert verdict.tau == pytest.approx(verdict.tau_seeds, abs=0.1)
 
 
-def test_too_few_cells_are_inconclusive_and_told_how_many(reference: Floats, rng: np.random.Generator) -> None:
-    few = reference[:10]
-    verdict = judge(few, few + 2 * rng.standard_normal(few.shape))
+def test_too_few_cells_are_inconclusive_and_told_how_many(reference: Floats) -> None:
+    few, noise = reference[:10], np.linspace(-2, 2, 10)[:, None]
+    verdict = judge(few, few + noise + 0.1)
     assert verdict.word == INCONCLUSIVE
     half = (verdict.high - verdict.low) / 2
-    assert verdict.cells == math.ceil(10 * (half / MARGIN) ** 2)
+    assert verdict.cells == math.ceil(10 * (half / (MARGIN - 0.1)) ** 2)
+    assert f"about {verdict.cells:,} cells would tell" in markdown(_document(few, few + noise + 0.1))
+    assert "; more cells would tell" in markdown(_document(few, few + noise + 0.3))
 
 
 def test_failures_under_one_engine_only_are_different(reference: Floats) -> None:
