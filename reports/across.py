@@ -14,6 +14,7 @@ from harness.core.records import Figure, Series, Table
 from reports.aggregate import (
     Statistic,
     improvement,
+    improvement_value,
     interquartile_mean,
     median_score,
     optimality_gap,
@@ -121,7 +122,7 @@ def _line(found: Across, method: str) -> tuple[tuple[str, ...], Mapping[str, Jso
         name: with_interval(statistic, scores, node_of(found.frame, "across", method, name))
         for name, statistic in _STATISTICS.items()
     }
-    rank = 1 + sum(_better(found, other, method).value for other in found.methods if other != method)
+    rank = 1 + sum(improvement_value(found.scores(other), scores) for other in found.methods if other != method)
     sizes = ", ".join(str(len(runs)) for runs in scores)
     text = (method, sizes, *(_with_ends(share) for share in shares.values()), number(rank))
     data: dict[str, Json] = {"row": method, "tracks": len(scores), "runs": sizes}

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.core.seeds import SeedTree
-from reports.shares import FEWEST, RESAMPLES, Share
-from reports.stats import CONFIDENCE
+from reports.shares import FEWEST, RESAMPLES, Share, resample_counts
+from reports.stats import CONFIDENCE, cliffs_delta
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Sequence[Floats]], Floats]
@@ -69,19 +69,24 @@ def with_interval(statistic: Statistic, tracks: Sequence[Floats], node: SeedTree
     return Share(value, *_ends(statistic(resampled)))
 
 
+def improvement_value(first: Sequence[Floats], second: Sequence[Floats]) -> float:
+    """Return the mean over the tracks of P(first > second) + P(first = second) / 2."""
+    return float(np.mean([(1 + cliffs_delta(one, other)) / 2 for one, other in zip(first, second, strict=True)]))
+
+
 def improvement(first: Sequence[Floats], second: Sequence[Floats], node: SeedTree) -> Share:
-    """Return the mean over the tracks of P(first > second) + P(first = second) / 2, with a stratified bootstrap.
+    """Return `improvement_value` with the 95 % interval of the stratified bootstrap.
 
     The interval is NaN where a track has fewer than ten runs of either.
     """
     wins = [_wins(one, other) for one, other in zip(first, second, strict=True)]
-    value = float(np.mean([win.mean() for win in wins]))
+    value = improvement_value(first, second)
     if min(min(win.shape) for win in wins) < FEWEST:
         return Share(value, nan, nan)
     rng = node.generator()
     resampled = []
     for win in wins:
-        rows, columns = (_counts(rng, size) / size for size in win.shape)
+        rows, columns = (resample_counts(rng, size) / size for size in win.shape)
         resampled.append(np.sum((rows @ win) * columns, axis=1))
     return Share(value, *_ends(np.mean(resampled, axis=0)))
 
@@ -96,7 +101,7 @@ def profile(tracks: Sequence[Floats], levels: Floats, node: SeedTree) -> tuple[F
     if min(len(runs) for runs in tracks) < FEWEST:
         return middle, middle, middle
     rng = node.generator()
-    resampled = np.mean([_counts(rng, len(hits)) / len(hits) @ hits for hits in above], axis=0)
+    resampled = np.mean([resample_counts(rng, len(hits)) / len(hits) @ hits for hits in above], axis=0)
     low, high = np.percentile(resampled, list(_tails()), axis=0)
     return middle, low, high
 
@@ -104,11 +109,6 @@ def profile(tracks: Sequence[Floats], levels: Floats, node: SeedTree) -> tuple[F
 def _wins(first: Floats, second: Floats) -> Floats:
     larger = np.greater.outer(first, second).astype(np.float64)
     return larger + 0.5 * np.equal.outer(first, second)
-
-
-def _counts(rng: np.random.Generator, size: int) -> Floats:
-    """Return how often each run is in each resample, shape (resamples, runs)."""
-    return rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES).astype(np.float64)
 
 
 def _ends(resampled: Floats) -> Iterator[float]:

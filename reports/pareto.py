@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.records import TrialRecord
-from harness.core.types import Evaluate, Failure, Measurement
+from harness.core.types import Evaluate, Failure
 from reports.curves import Step
 
 Floats = NDArray[np.float64]
+
+_Evaluated = tuple[float, float, float, Mapping[str, float]]
+"""Spent, objective (more is better), sealed metric, open metrics of one completed evaluation."""
 
 REFERENCE = 1.0
 """The reference point in every normalised objective: nothing at or beyond it counts."""
@@ -61,19 +64,25 @@ class _Front:
     left: list[float] = field(default_factory=list)
     points: list[tuple[float, float]] = field(default_factory=list)
 
-    def offer(self, spent: float, cost: float, objective: float, point: tuple[float, float]) -> None:
-        """Take an architecture in unless one that is there is as good and as cheap; what it beats leaves."""
-        place = bisect_right(self.costs, cost)
-        if place and self.objectives[place - 1] >= objective:
-            return
-        first, last = bisect_left(self.costs, cost), bisect_right(self.objectives, objective)
-        for member in self.members[first:last]:
-            self.left[member] = spent
-        self.costs[first:last], self.objectives[first:last] = [cost], [objective]
-        self.members[first:last] = [len(self.points)]
-        self.entered.append(spent)
-        self.left.append(np.inf)
-        self.points.append(point)
+    def offer(self, trials: Iterable[_Evaluated], cost_of: str, sign: float) -> None:
+        """Take architectures in unless one that is there is as good and as cheap; what they beat leaves."""
+        costs, objectives = self.costs, self.objectives
+        for spent, objective, sealed, metrics in trials:
+            given = metrics.get(cost_of)
+            if given is None:
+                continue
+            cost = sign * given
+            place = bisect_right(costs, cost)
+            if place and objectives[place - 1] >= objective:
+                continue
+            first, last = bisect_left(costs, cost), bisect_right(objectives, objective)
+            for member in self.members[first:last]:
+                self.left[member] = spent
+            costs[first:last], objectives[first:last] = [cost], [objective]
+            self.members[first:last] = [len(self.points)]
+            self.entered.append(spent)
+            self.left.append(np.inf)
+            self.points.append((sealed, given))
 
     def archive(self, secondary: str, metric: str) -> Archive:
         """Return what was ever inside."""
@@ -87,24 +96,26 @@ def archives_of(
     """Return the archive of a run for each secondary metric of its track whose range over the space is known."""
     if not ranges:
         return ()
-    wanted = [name for name in plan["objective"]["secondary"] if name in ranges]
-    signs = [-1.0 if ranges[name]["better"] == "higher" else 1.0 for name in wanted]
-    fronts = [_Front() for _ in wanted]
     rises = 1.0 if plan["objective"]["direction"] == "maximize" else -1.0
-    for spent, result, sealed in _evaluated(trials, plan["fidelity"]["search"], metric):
-        for name, sign, front in zip(wanted, signs, fronts, strict=True):
-            cost = result.metrics.get(name)
-            if cost is not None:
-                front.offer(spent, sign * cost, rises * result.value, (sealed, cost))
-    return tuple(front.archive(name, metric) for name, front in zip(wanted, fronts, strict=True))
+    evaluated = _evaluated(trials, plan["fidelity"]["search"], metric, rises)
+    found = []
+    for name in plan["objective"]["secondary"]:
+        if name in ranges:
+            front = _Front()
+            front.offer(evaluated, name, -1.0 if ranges[name]["better"] == "higher" else 1.0)
+            found.append(front.archive(name, metric))
+    return tuple(found)
 
 
-def _evaluated(trials: Iterable[TrialRecord], epochs: int, metric: str) -> Iterable[tuple[float, Measurement, float]]:
-    for record in trials:
-        work, result = record.trial.work, record.result
-        known = isinstance(work, Evaluate) and work.epochs >= epochs and metric in record.sealed
-        if known and not isinstance(result, Failure):
-            yield record.spent, result, record.sealed[metric]
+def _evaluated(trials: Iterable[TrialRecord], epochs: int, metric: str, rises: float) -> list[_Evaluated]:
+    return [
+        (record.spent, rises * record.result.value, record.sealed[metric], record.result.metrics)
+        for record in trials
+        if isinstance(record.trial.work, Evaluate)
+        and record.trial.work.epochs >= epochs
+        and metric in record.sealed
+        and not isinstance(record.result, Failure)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

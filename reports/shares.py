@@ -64,9 +64,16 @@ def bootstrap_band(rows: Floats, node: SeedTree) -> tuple[Floats, Floats]:
     n = len(rows)
     if n < FEWEST:
         return rows.mean(axis=0), rows.mean(axis=0)
-    counts = node.generator().multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
-    low, high = np.percentile(counts @ rows / n, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)], axis=0)
+    means = resample_counts(node.generator(), n) @ rows / n
+    low, high = np.percentile(means, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)], axis=0)
     return low, high
+
+
+def resample_counts(rng: np.random.Generator, n: int) -> Floats:
+    """Return how often each of n runs is in each of 2,000 bootstrap resamples, shape (resamples, n)."""
+    chosen = rng.integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(chosen.ravel(), minlength=RESAMPLES * n)
+    return counts.reshape(RESAMPLES, n).astype(np.float64)
 
 
 def _variance(truth: float, n: int, m: int) -> float:
