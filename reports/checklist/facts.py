@@ -12,7 +12,7 @@ from typing import Any
 from harness.core.canonical import Json, sha256_text
 from harness.core.records import Document, RunRecord, StudyRecord, Table, run_folder
 from harness.core.registry import load
-from harness.core.types import RunSpec
+from harness.core.types import Cost, RunSpec
 from reports.checklist.model import Evidence
 from reports.checklist.passage import Meeting, Passage, passage_of
 
@@ -33,6 +33,7 @@ class Run:
     manifest: Mapping[str, Json]
     seconds: Mapping[str, float]
     final: Mapping[str, Mapping[str, float]]
+    final_cost: Cost | None
     passage: Passage
 
     @property
@@ -72,6 +73,14 @@ class Facts:
     def plans(self) -> Mapping[str, Mapping[str, Any]]:
         """The tracks of the protocol by id."""
         return {track["id"]: track for track in self.protocol["tracks"]}
+
+    def options(self, row: str) -> Mapping[str, Any]:
+        """Return the options of a row: those that its tuning chose, else its own in the protocol."""
+        chosen: Any = self.study.tuning.get(row, {}).get("options")
+        own: Mapping[str, Any] = next(
+            entry["options"] for entry in self.protocol["methods"] if row == (entry["id"] or entry["name"])
+        )
+        return own if chosen is None else dict(chosen)
 
     @property
     def opened(self) -> list[str]:
@@ -189,4 +198,5 @@ class _Reader:
         track = run.spec.track
         passage = passage_of(run, self._plans[track], self.meetings[track])
         final = {arch: dict(metrics) for arch, metrics in run.final.items()}
-        return Run(run.spec, run.status, run.reason, run.journal, run.manifest, run.seconds, final, passage)
+        kept = (run.spec, run.status, run.reason, run.journal, run.manifest, run.seconds)
+        return Run(*kept, final, run.final_cost, passage)

@@ -152,7 +152,7 @@ def ablated(facts: Facts) -> Finding:
         return Finding(False, "no row is marked as proposed", None, facts.in_protocol("/methods"))
     single: dict[str, set[str]] = {}
     for (_, method, variant), runs in facts.cells().items():
-        options, base = runs[0].spec.options, rows[method]["options"]
+        options, base = runs[0].spec.options, facts.options(method)
         changed = [key for key in options.keys() | base.keys() if options.get(key) != base.get(key)]
         if variant != "base" and len(changed) == 1:
             single.setdefault(method, set()).add(variant)

@@ -8,7 +8,8 @@ from math import comb
 from typing import Any
 
 from harness.core.canonical import Json, canonical_json, content_hash
-from reports.checklist.facts import NAME, Facts
+from harness.core.grounds import shared_ground
+from reports.checklist.facts import NAME, Facts, Run
 from reports.checklist.model import Finding
 from reports.checklist.wording import NO_RUN, NO_TRACK, amount, counted, first, short
 from reports.render import INDEX, render
@@ -37,19 +38,31 @@ def tuning_elsewhere(facts: Facts) -> Finding:
     bare = [entry["method"] for entry in tuned if not (entry["benchmark"] and entry["budget"] and entry["space"])]
     if bare:
         return Finding(False, f"tuned without benchmark, budget and space: {first(bare)}", list(bare), evidence)
-    reported = {_benchmark(plan["benchmark"]) for plan in facts.plans.values()}
-    same = [entry["method"] for entry in tuned if _benchmark(entry["benchmark"]) in reported]
+    same = [entry["method"] for entry in tuned if _on_reported(facts, entry)]
     if same:
         return Finding(False, f"tuned on a reported benchmark: {first(same)}", list(same), evidence)
-    if tuned:
+    ledgers = {entry["method"]: facts.study.tuning.get(entry["method"]) for entry in tuned}
+    off = [row for row, ledger in ledgers.items() if ledger is None]
+    if off:
         # A budget that is declared is not yet a budget that was kept.
-        rows = [entry["method"] for entry in tuned]
-        return Finding(None, f"the tuning runs of {first(rows)} are not on record", list(rows), evidence)
-    return Finding(True, "no row was tuned", 0, evidence)
+        return Finding(None, f"the tuning runs of {first(off)} are not on record", list(off), evidence)
+    if not tuned:
+        return Finding(True, "no row was tuned", 0, evidence)
+    texts = [_tuned(row, ledger) for row, ledger in ledgers.items() if ledger is not None]
+    charged = {row: ledger["charged"] for row, ledger in ledgers.items() if ledger is not None}
+    return Finding(True, f"tuned elsewhere: {first(texts)}", charged, (*evidence, facts.at("study.json", "/tuning")))
 
 
-def _benchmark(choice: Mapping[str, Any]) -> str:
-    return canonical_json([choice["name"], choice["options"]])
+def _on_reported(facts: Facts, entry: Mapping[str, Any]) -> bool:
+    row = next(row for row in facts.protocol["methods"] if entry["method"] == (row["id"] or row["name"]))
+    plans = [plan for key, plan in facts.plans.items() if row["tracks"] is None or key in row["tracks"]]
+    return any(shared_ground(entry["benchmark"], plan) for plan in plans)
+
+
+def _tuned(row: str, ledger: Mapping[str, Any]) -> str:
+    size = f"{len(ledger['settings'])} settings x {ledger['replicates']} runs on {ledger['benchmark']['name']}"
+    unit = str(ledger["unit"]).replace("_", " ")
+    return f"{row}, {size}, {ledger['charged']:,.0f} {unit} charged, {ledger['seconds']:,.1f} real seconds"
 
 
 def phases_timed(facts: Facts, *, phases: Sequence[str]) -> Finding:
@@ -96,28 +109,34 @@ def final_timed(facts: Facts) -> Finding:
 def both_accounts(facts: Facts) -> Finding:
     """Hold if the spending of both accounting variants follows from the record, in the unit of each budget.
 
-    Definition 7 is what the search spent; Definition 8 adds the training of the final network: so many epochs under
-    each final seed. Where the budget counts seconds or multiply-adds, the record does not say what that costs.
+    Definition 7 is what the search spent; Definition 8 adds the training of the final network under each final seed:
+    what the record says that it is charged, or for budgets in epochs what the protocol says.
     """
     if not facts.done:
         return Finding(None, NO_RUN)
     tracks = [track for track in facts.opened if any(run.spec.track == track for run in facts.done)]
-    final = {track: _final_price(facts.plans[track]) for track in tracks}
-    unknown = [f"{track} ({facts.plans[track]['budget']['unit']})" for track in tracks if final[track] is None]
+    ended = {track: [run for run in facts.done if run.spec.track == track] for track in tracks}
+    final = {track: [_final_price(run, facts.plans[track]) for run in ended[track]] for track in tracks}
+    unknown = [f"{track} ({facts.plans[track]['budget']['unit']})" for track in tracks if None in final[track]]
     evidence = (*facts.in_protocol("/tracks"), *facts.everything())
     if unknown:
         return Finding(None, f"the cost of the final training is not recorded on {first(unknown)}", None, evidence)
     totals: dict[str, Json] = {}
     for track in tracks:
-        spent = [run.passage.spent for run in facts.done if run.spec.track == track]
-        totals[track] = {"search": sum(spent), "with_final": sum(spent) + len(spent) * (final[track] or 0.0)}
-    text = "; ".join(f"{track}: {final[track]:g} {facts.plans[track]['budget']['unit']}" for track in tracks)
-    return Finding(True, f"a final training costs, on {text}", totals, evidence)
+        searched = sum(run.passage.spent for run in ended[track])
+        totals[track] = {"search": searched, "with_final": searched + sum(price or 0.0 for price in final[track])}
+    means = {track: sum(price or 0.0 for price in final[track]) / len(ended[track]) for track in tracks}
+    text = "; ".join(f"{track}: {means[track]:,.6g} {facts.plans[track]['budget']['unit']}" for track in tracks)
+    return Finding(True, f"the final training of a run costs, on {text}", totals, evidence)
 
 
-def _final_price(plan: Mapping[str, Any]) -> float | None:
+def _final_price(run: Run, plan: Mapping[str, Any]) -> float | None:
+    unit = plan["budget"]["unit"]
+    if run.final_cost is not None and unit != "evaluations":
+        recorded: float | None = getattr(run.final_cost, unit)
+        return recorded
     prices = {"epochs": float(plan["fidelity"]["final"]), "evaluations": 1.0}
-    price = prices.get(plan["budget"]["unit"])
+    price = prices.get(unit)
     return None if price is None else price * len(plan["final"]["seeds"])
 
 
