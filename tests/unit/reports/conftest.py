@@ -18,6 +18,7 @@ from harness.core.types import Arch, Cost, Evaluate, Failure, Measurement, RunSp
 VALID = "toy/valid@12ep(1k) mean-of-trials"
 TEST = "toy/test@200ep(2k) mean-of-trials"
 ABSENT = "other/test@200ep(2k) mean-of-trials"
+WORK = "toy/multiply-adds"
 CELLS = 300
 
 
@@ -37,6 +38,24 @@ class Table:
         valid = 55 + 34 * quality + rng.normal(0, 0.8, CELLS)
         # Two decimals, as real tables have: no last digit depends on the machine's exponential function.
         return cls(valid.round(2), test.round(2), rng.uniform(40, 90, CELLS).round(2))
+
+    @property
+    def work(self) -> np.ndarray:
+        """Multiply-adds, in step with the cost and so with nothing that matters."""
+        return (self.cost / 2).round(1)
+
+    def facts(self) -> dict[str, Any]:
+        """What a benchmark says of its whole space beyond the references that every study has."""
+        order = np.lexsort((-self.test, self.work))
+        best = np.maximum.accumulate(np.append(-np.inf, self.test[order]))[:-1]
+        front = order[self.test[order] > best]
+        return {
+            "quantiles": {TEST: np.quantile(self.test, np.linspace(0, 1, 1001)).tolist()},
+            "ranges": {WORK: {"low": self.work.min(), "high": self.work.max(), "better": "lower"}},
+            "fronts": {WORK: {"metric": TEST, "cost": self.work[front].tolist(), "value": self.test[front].tolist()}},
+            "agreement": {TEST: {"objective": VALID, "kendall_tau": 0.8, "n": CELLS}},
+            "best_of_draws": {"metric": TEST, "draws": [1, 3, 10], "expected": [86.8, 91.0, 93.0]},
+        }
 
     def references(self) -> dict[str, Any]:
         best = int(self.test.argmax())
@@ -68,6 +87,8 @@ class Shape:
     rule: str = "recommended"
     metrics: tuple[str, ...] = (TEST,)
     references: bool = True
+    facts: bool = False
+    tracks: tuple[str, ...] = ("toy",)
     unavailable: Mapping[str, str] = field(default_factory=dict)
     skipped: str = ""
     published: tuple[Mapping[str, Any], ...] = ()
@@ -77,12 +98,11 @@ class Shape:
 
 
 def protocol_of(shape: Shape) -> ProtocolModel:
-    track = {
-        "id": "toy",
+    track: dict[str, Any] = {
         "benchmark": {"name": "made-up", "options": {"table": "toy"}},
         "splits": {"train": "toy train", "search": "toy valid", "final": "toy test"},
         "fidelity": {"search": 12, "final": 200},
-        "objective": {"metric": VALID},
+        "objective": {"metric": VALID, "secondary": [WORK] if shape.facts else []},
         "budget": {"unit": shape.unit, "limit": shape.limit},
         "final": {"metrics": list(shape.metrics)},
         "replicates": shape.replicates,
@@ -97,7 +117,7 @@ def protocol_of(shape: Shape) -> ProtocolModel:
             "version": "1.2.3",
             "title": "A synthetic study",
             "description": "Two made-up methods on a made-up table.",
-            "tracks": [track],
+            "tracks": [{"id": name, **track} for name in shape.tracks],
             "methods": [{"name": name} for name in shape.methods],
             "ablations": ablations,
             "analysis": analysis,
@@ -113,7 +133,8 @@ def specs_of(shape: Shape) -> list[RunSpec]:
         for value in values
     ]
     return [
-        RunSpec("toy", "1.2.3", "toy", method, method, variant, options, replicate, replicate)
+        RunSpec("toy", "1.2.3", track, method, method, variant, options, replicate, replicate)
+        for track in shape.tracks
         for method, variant, options in variants
         for replicate in range(shape.replicates)
     ]
@@ -121,7 +142,8 @@ def specs_of(shape: Shape) -> list[RunSpec]:
 
 def search(spec: RunSpec, table: Table, limit: float) -> tuple[TrialRecord, ...]:
     """Draw cells until the budget is spent; the second method looks near the best, its ablation less so."""
-    rng = SeedTree.root("synthetic", spec.replicate).child(spec.method, spec.variant).generator()
+    node = SeedTree.root("synthetic", spec.replicate).child(spec.method, spec.variant)
+    rng = (node if spec.track == "toy" else node.child(spec.track)).generator()
     order = np.argsort(table.valid)
     place = np.empty(CELLS, dtype=int)
     place[order] = np.arange(CELLS)
@@ -134,7 +156,8 @@ def search(spec: RunSpec, table: Table, limit: float) -> tuple[TrialRecord, ...]
             cell = int(order[np.clip(place[best] + rng.integers(-reach, reach), 0, CELLS - 1)])
         trial = Trial(len(trials), Evaluate(Arch(f"a{cell}"), 12), int(rng.integers(2**40)))
         cost = float(table.cost[cell])
-        told = Measurement(float(table.valid[cell]), {VALID: float(table.valid[cell])}, Cost(12, cost))
+        metrics = {VALID: float(table.valid[cell]), WORK: float(table.work[cell])}
+        told = Measurement(float(table.valid[cell]), metrics, Cost(12, cost))
         sealed = {TEST: float(table.test[cell])}
         recommended = None if best is None else f"a{best}"
         if spent + cost > limit:
@@ -167,6 +190,7 @@ def study_of(shape: Shape) -> StudyRecord:
     protocol = protocol_of(shape)
     manifest = {"kind": shape.kind, "data": {"toy.npz": {"sha256": "ab" * 32}}}
     references = table.references() if shape.references else {}
+    references |= table.facts() if shape.facts else {}
     track = TrackRecord(content_hash(manifest), manifest, references, shape.unavailable, shape.skipped)
     name = content_hash(ENVIRONMENT)
 
@@ -178,7 +202,7 @@ def study_of(shape: Shape) -> StudyRecord:
         protocol_hash=protocol.hash(),
         environments={name: ENVIRONMENT},
         segments=({"environment": name, "started": "2025-01-02T03:04:05Z", "drift": list(shape.drift)},),
-        tracks={"toy": track},
+        tracks=dict.fromkeys(shape.tracks, track),
         runs=runs,
     )
 
