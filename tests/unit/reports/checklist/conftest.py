@@ -21,7 +21,7 @@ from harness.core.types import Failure, Outcome
 from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
-from harness.testing_world import TOY, registered, temp_protocol, tiny_protocol
+from harness.testing.world import TOY, registered, temp_protocol, tiny_protocol
 from reports import summary
 from reports.checklist.attestations import read_answers
 from reports.checklist.evaluation import evaluate

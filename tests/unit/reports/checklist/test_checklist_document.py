@@ -14,7 +14,7 @@ import pytest
 from harness.cli import main
 from harness.core.records import Document, StudyRecord
 from harness.store import Study
-from harness.testing_world import TOY, registered
+from harness.testing.world import TOY, registered
 from reports.checklist import build
 from reports.checklist.appendix import latex
 from reports.checklist.rules import RULES
