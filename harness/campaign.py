@@ -170,8 +170,9 @@ def _tune(protocol: ProtocolModel, conductor: _Conductor, reported: Mapping[str,
     """
     study = conductor.study
     entries = [entry for entry in tuning.tuned(protocol) if entry.method not in study.tuning()]
-    opened = {entry.method: _open_tuning(protocol, entry, conductor.settings.place, reported) for entry in entries}
+    opened = {entry.method: open_tuning(protocol, entry, conductor.settings.place, reported) for entry in entries}
     for entry in entries:
+        _settle_tuning(study, entry, opened[entry.method], conductor.settings)
         specs = tuning.tuning_runs(protocol, entry)
         left = [spec for spec in specs if not study.is_done(spec)]
         conductor.watcher.planned(specs, left)
@@ -179,24 +180,48 @@ def _tune(protocol: ProtocolModel, conductor: _Conductor, reported: Mapping[str,
         study.note_tuning(entry.method, _ledger(protocol, entry, specs, study, opened[entry.method]))
 
 
-def _open_tuning(
+def _settle_tuning(study: Study, entry: Tuning, benchmark: Benchmark, settings: Settings) -> None:
+    """Record the benchmark of a tuning before its first run, refusing another one on resume."""
+    manifest = benchmark.manifest()
+    known = study.tuning_benchmark(entry.method)
+    if known is not None and known["fingerprint"] != content_hash(manifest) and not settings.allow_drift:
+        raise DriftRefused(
+            f"{study.folder}: the benchmark that {entry.method!r} is tuned on changed since its tuning began (another "
+            "table, data set or recipe); restore it, begin anew with --out, or go on with --allow-drift"
+        )
+    study.note_tuning_benchmark(entry.method, {"fingerprint": content_hash(manifest), "manifest": manifest})
+
+
+def open_tuning(
     protocol: ProtocolModel, entry: Tuning, place: Place, reported: Mapping[str, Benchmark | str]
 ) -> Benchmark:
+    """Open the benchmark that a row is tuned on, and refuse one that the row is reported on.
+
+    Raises:
+        DataMissing, DataCorrupt, UsageError: it cannot be opened, or is a reported one under another name.
+        Unsupported: the row cannot be run on it.
+    """
     specs = tuning.tuning_runs(protocol, entry)
     track = tuning.track_of(protocol, specs[0].track)
     benchmark = open_benchmark(track, place)
     reason = obstacle(specs[0], track, benchmark)
     if reason:
         raise Unsupported(f"tuning of {entry.method!r}: {reason}; tune it on another benchmark or in another unit")
-    identity = content_hash(benchmark.manifest())
-    for key, other in reported.items():
-        same_data = protocol.track(key).objective.metric.partition("/")[0] == track.objective.metric.partition("/")[0]
-        if not isinstance(other, str) and same_data and content_hash(other.manifest()) == identity:
+    row = next(row for row in protocol.methods if row.key == entry.method)
+    dataset, identity = _dataset(track), content_hash(benchmark.manifest())
+    for key in row.tracks or reported:
+        other = reported[key]
+        same = not isinstance(other, str) and content_hash(other.manifest()) == identity
+        if same and _dataset(protocol.track(key)) == dataset:
             raise UsageError(
                 f"tuning of {entry.method!r}: its benchmark is that of track {key!r} under another name (fingerprint "
                 f"{identity[:12]}); no row may be tuned on what is reported: tune on other data"
             )
     return benchmark
+
+
+def _dataset(track: Track) -> str:
+    return track.objective.metric.partition("/")[0]
 
 
 def _ledger(

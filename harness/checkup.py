@@ -10,6 +10,7 @@ from harness.core.schema import ProtocolModel, Track
 from harness.core.types import RunSpec
 from harness.plan import budget_of, expand
 from harness.runner import obstacle
+from harness.tuning import all_tuning_runs, track_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,14 @@ class Forecast:
 
 
 def rows(protocol: ProtocolModel, benchmarks: Mapping[str, Benchmark | str]) -> list[Row]:
-    """Return the plan, method by method."""
+    """Return the plan, method by method; tunings stand in it where their benchmarks are given."""
     groups: dict[tuple[str, str, str], list[RunSpec]] = {}
-    for spec in expand(protocol):
+    for spec in (*all_tuning_runs(protocol), *expand(protocol)):
         groups.setdefault((spec.track, spec.method, spec.variant), []).append(spec)
     return [
-        Row(*key, len(specs), _obstacle(specs[0], protocol.track(key[0]), benchmarks[key[0]]))
+        Row(*key, len(specs), _obstacle(specs[0], track_of(protocol, key[0]), benchmarks[key[0]]))
         for key, specs in groups.items()
+        if key[0] in benchmarks
     ]
 
 
@@ -62,7 +64,7 @@ def _obstacle(spec: RunSpec, track: Track, benchmark: Benchmark | str) -> str:
 def forecasts(protocol: ProtocolModel, benchmarks: Mapping[str, Benchmark | str], workers: int) -> Iterator[Forecast]:
     """Yield what each track that can run will take, from each benchmark's own short calibration."""
     plan = rows(protocol, benchmarks)
-    for track in protocol.tracks:
+    for track in (track_of(protocol, key) for key in benchmarks):
         benchmark = benchmarks[track.id]
         if isinstance(benchmark, str):
             continue

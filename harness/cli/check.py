@@ -9,13 +9,15 @@ from dataclasses import replace
 from rich.console import Console
 
 from harness import checkup
-from harness.campaign import Settings, survey
+from harness.campaign import Settings, open_tuning, survey
 from harness.cli.parser import place_of, workers_of
 from harness.cli.tables import console, print_facts, print_table
 from harness.core.interfaces import Benchmark
+from harness.core.records import TUNING
 from harness.core.schema import ProtocolModel
 from harness.plan import CATALOGUE
 from harness.protocol import load
+from harness.tuning import tuned
 
 MINUTE = 60
 HOUR = 3600
@@ -29,11 +31,20 @@ def check(options: argparse.Namespace) -> int:
     settings = Settings(place_of(options), workers_of(options), options.allow_slow, options.allow_drift)
     target = console()
     target.print(f"{loaded.resolved['protocol']} {loaded.resolved['version']}: valid, hash {loaded.hash}", markup=False)
-    benchmarks = survey(loaded.model, settings)
+    benchmarks = _survey(loaded.model, settings)
     _print_plan(target, checkup.rows(loaded.model, benchmarks))
     _print_benchmarks(target, benchmarks)
     _print_forecast(target, loaded.model, settings, benchmarks)
     return 0
+
+
+def _survey(protocol: ProtocolModel, settings: Settings) -> dict[str, Benchmark | str]:
+    """Open every benchmark: first those that rows are tuned on, as they are run first."""
+    reported = survey(protocol, settings)
+    tunings = {
+        TUNING + entry.method: open_tuning(protocol, entry, settings.place, reported) for entry in tuned(protocol)
+    }
+    return {**tunings, **reported}
 
 
 def _print_plan(target: Console, rows: list[checkup.Row]) -> None:
@@ -63,7 +74,7 @@ def _print_forecast(
     target: Console, protocol: ProtocolModel, settings: Settings, benchmarks: Mapping[str, Benchmark | str]
 ) -> None:
     # A track that is skipped for being slow here is estimated all the same: how slow is the question.
-    possible = survey(protocol, replace(settings, allow_slow=True))
+    possible = _survey(protocol, replace(settings, allow_slow=True))
     cells = [
         (
             row.track,

@@ -90,6 +90,9 @@ class Display:
     def planned(self, specs: Sequence[RunSpec], left: Sequence[RunSpec]) -> None:
         """Start the bar of the study; only what is left is counted, so that the time left is honest on resume."""
         LOG.info("plan", extra={"facts": {"runs": len(specs), "left": len(left)}})
+        if self._study is not None:  # the plan of a tuning, which is done
+            self._bars.remove_task(self._study)
+            self._ended = 0
         self._left = len(left)
         self._study = self._bars.add_task("study", total=SCALE * len(left), count=self._count())
 

@@ -13,7 +13,9 @@ runs/<protocol>@<version>-<hash>/
     final.jsonl           sealed metrics of the recommended architecture under the final recipe
     timings.jsonl         seconds of ask, evaluate and tell; informative
     done.json             why it ended, and the SHA-256 of the journals
-  tuning/<method>/<setting>/r0007/    the same files for each run that tuned a row, without final.jsonl's lines
+  tuning/<method>/        of each row that the study tunes
+    benchmark.json        what its benchmark says of itself
+    <setting>/r0007/      the same files as of any run; nothing is evaluated finally
   report/                 made again from the rest at any time
 """
 
@@ -121,6 +123,15 @@ class Study:
         """Return the ledger of each row whose tuning is done (see `harness.tuning.ledger`)."""
         found: dict[str, dict[str, Any]] = read_json(self.folder / "study.json").get("tuning", {})
         return found
+
+    def tuning_benchmark(self, row: str) -> dict[str, Any] | None:
+        """Return what was recorded of the benchmark that a row is tuned on; None before its first tuning run."""
+        path = self.folder / "tuning" / row / "benchmark.json"
+        return read_json(path) if path.is_file() else None
+
+    def note_tuning_benchmark(self, row: str, facts: Mapping[str, Any]) -> None:
+        """Record the benchmark that a row is tuned on."""
+        write_json(self.folder / "tuning" / row / "benchmark.json", dict(facts))
 
     def choices(self) -> dict[str, dict[str, Any]]:
         """Return the options that each finished tuning chose, for `harness.plan.expand`."""

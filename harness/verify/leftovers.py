@@ -85,6 +85,8 @@ def check_files(source: Source, plan: Sequence[RunSpec]) -> None:
 
 
 def _has_place(parts: tuple[str, ...]) -> bool:
+    if parts[0] == "tuning" and len(parts) == 3:  # noqa: PLR2004 - folder, row, file
+        return parts[2] == "benchmark.json"
     if parts[0] in DEPTH:
         return (
             len(parts) == DEPTH[parts[0]] + 2

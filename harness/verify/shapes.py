@@ -198,6 +198,13 @@ class TuningForm(Strict):
     seconds: Amount
 
 
+class TunedOnForm(Strict):
+    """benchmark.json of a tuning."""
+
+    fingerprint: str
+    manifest: dict[str, Any]
+
+
 class StudyForm(Strict):
     """study.json."""
 

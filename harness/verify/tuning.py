@@ -14,7 +14,7 @@ from harness.core.schema import ProtocolModel, Tuning
 from harness.protocol.options import MOST_SETTINGS
 from harness.tuning import ledger, tuned, tuning_runs
 from harness.verify.reading import Run, Source
-from harness.verify.shapes import TrackForm, TuningForm
+from harness.verify.shapes import TrackForm, TunedOnForm, TuningForm
 
 
 def check_declared(source: Source, protocol: ProtocolModel) -> bool:
@@ -71,6 +71,10 @@ def _check_ledger(source: Source, protocol: ProtocolModel, entry: Tuning, found:
     if found.fingerprint != content_hash(found.manifest):
         what = f"{place}.fingerprint"
         source.note("track-fingerprint", "study.json", 0, what, content_hash(found.manifest), found.fingerprint)
+    file = f"tuning/{entry.method}/benchmark.json"
+    began = source.form(file, TunedOnForm)
+    if began is not None and began.fingerprint != found.fingerprint:
+        source.note("track-fingerprint", file, 0, "fingerprint", found.fingerprint, began.fingerprint)
     pinned = entry.benchmark.fingerprint if entry.benchmark is not None else None
     if pinned not in (None, found.fingerprint):
         source.note("track-fingerprint", "study.json", 0, f"{place}: the protocol's", pinned, found.fingerprint)

@@ -14,9 +14,10 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from harness.campaign import Settings, conduct
+from harness import checkup
+from harness.campaign import Settings, conduct, open_tuning, survey
 from harness.core.derivation import seeds_of
-from harness.core.errors import ProtocolError, RulesBroken, Unsupported, UsageError
+from harness.core.errors import DriftRefused, ProtocolError, RulesBroken, Unsupported, UsageError
 from harness.core.interfaces import Place, Query
 from harness.core.records import TrialRecord
 from harness.core.registry import registry
@@ -299,6 +300,31 @@ class TestAStudy:
         with pytest.raises(Unsupported, match=r"tuning of 'hyperband': .*partial"):
             conducted(path, tmp_path / "study")
         assert not list((tmp_path / "study").glob("runs/**/done.json"))
+
+    def test_other_data_on_resume_are_refused(self, tmp_path: Path) -> None:
+        path = protocol(tmp_path)
+        study, loaded, _ = conducted(path, tmp_path / "study")
+        data = json.loads((study.folder / "study.json").read_text())
+        del data["tuning"]
+        (study.folder / "study.json").write_text(json.dumps(data))
+        study.note_tuning_benchmark(METHOD, {"fingerprint": "0" * 64, "manifest": {}})
+        with pytest.raises(DriftRefused, match="the benchmark that 'regularized_evolution' is tuned on changed"):
+            conducted(path, study.folder)
+        settings_ = Settings(Place(None, tmp_path / "cache"), 0, allow_drift=True)
+        conduct(loaded.model, loaded.resolved, study, settings_, Silent())
+        assert METHOD in study.tuning()
+
+    def test_check_shows_what_tuning_takes(self, tmp_path: Path) -> None:
+        model = load(str(protocol(tmp_path)), CATALOGUE).model
+        place = Place(None, tmp_path)
+        reported = survey(model, Settings(place, 0))
+        opened = open_tuning(model, tuned(model)[0], place, reported)
+        benchmarks = {f"tuning:{METHOD}": opened, **reported}
+        plan = checkup.rows(model, benchmarks)
+        assert [(row.track, row.variant, row.runs) for row in plan if row.track != "tiny"] == [
+            (f"tuning:{METHOD}", name, 3) for name in settings(tuned(model)[0])
+        ]
+        assert [row.track for row in checkup.forecasts(model, benchmarks, 2)] == [f"tuning:{METHOD}", "tiny"]
 
     def test_a_reported_benchmark_under_another_name_is_refused(self, tmp_path: Path) -> None:
         path = protocol(tmp_path, benchmark={"name": "toy-again", "options": {}})
