@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+
+from reports.stats import holm
 
 Floats = NDArray[np.float64]
 
@@ -51,15 +52,22 @@ def critical(results: Floats, alpha: float) -> Critical:
             or more.
         alpha: the level of both tests.
     """
-    from scikit_posthocs import posthoc_wilcoxon  # noqa: PLC0415 - takes seconds to import, and few studies need it
-
     mean_ranks = ranks(results.T).mean(axis=1)
-    friedman = float(stats.friedmanchisquare(*results.T).pvalue)
-    frame = pd.DataFrame(results).melt(var_name="method")
-    found = posthoc_wilcoxon(frame, "value", "method", zero_method="pratt", p_adjust="holm", sort=True)
-    p = found.to_numpy(dtype=np.float64)
+    varies = bool(np.any(np.ptp(results, axis=1) > 0))
+    friedman = float(stats.friedmanchisquare(*results.T).pvalue) if varies else 1.0
+    p = np.eye(results.shape[1])
+    places = np.triu_indices_from(p, 1)
+    p[places] = holm(
+        [_signed_rank(results[:, first] - results[:, second]) for first, second in zip(*places, strict=True)]
+    )
+    p = np.maximum(p, p.T)
     apart = (p < alpha) & (friedman < alpha)
     return Critical(mean_ranks, friedman, p, cliques(mean_ranks, apart))
+
+
+def _signed_rank(gaps: Floats) -> float:
+    """Return the p-value of Wilcoxon's test; methods that are equal everywhere are as equal as can be."""
+    return float(stats.wilcoxon(gaps, zero_method="pratt").pvalue) if np.any(gaps) else 1.0
 
 
 def cliques(order: Floats, apart: NDArray[np.bool_]) -> tuple[tuple[int, ...], ...]:
