@@ -18,11 +18,13 @@ from harness.core.canonical import Json
 from harness.core.records import Table
 from reports.frame import Cell, Frame, TrackFrame
 from reports.trace import Trace
-from reports.wording import ABSENT, UNKNOWN, amount, budget_unit, cost_unit
+from reports.wording import ABSENT, UNKNOWN, amount, budget_unit, cost_unit, unit_name
 
 UNITS = ("train_seconds", "epochs", "multiply_adds")
 SEARCHES = 1
 """k: the searches of which one is selected; a replicate is one."""
+LONG = 1e9
+"""From here on amounts are written with a power of ten."""
 DEFINITIONS = {"architecture-identification": 7, "automl": 8}
 
 
@@ -38,7 +40,12 @@ class Amount:
         """The amount as text."""
         if not isfinite(self.mean):
             return UNKNOWN
-        return f"{amount(self.mean)} ± {amount(self.sd)}" if isfinite(self.sd) else amount(self.mean)
+        return f"{_short(self.mean)} ± {_short(self.sd)}" if isfinite(self.sd) else _short(self.mean)
+
+
+def _short(value: float) -> str:
+    # Multiply-adds of a search have sixteen digits, of which nobody reads more than the first.
+    return f"{value:.3g}" if abs(value) >= LONG else amount(value)
 
 
 def over(values: list[float]) -> Amount:
@@ -213,10 +220,13 @@ def tuning_text(frame: Frame, method: str) -> str:
     ledger = frame.study.tuning.get(method)
     if ledger is None:
         return ABSENT
-    charged, unit = ledger["charged"], str(ledger["unit"]).replace("_", " ")
-    simulated = isinstance(ledger["manifest"], dict) and ledger["manifest"].get("kind") == "tabular"
-    assert isinstance(charged, int | float)
-    return f"{amount(float(charged))} {'simulated ' if simulated else ''}{unit}"
+    return f"{_short(float(str(ledger['charged'])))} {tuning_unit(ledger)}"
+
+
+def tuning_unit(ledger: Mapping[str, Json]) -> str:
+    """Return the unit that a tuning was charged in, saying what is simulated."""
+    manifest = ledger["manifest"]
+    return unit_name(str(ledger["unit"]), simulated=isinstance(manifest, dict) and manifest.get("kind") == "tabular")
 
 
 def _other_units(cells: list[tuple[TrackFrame, Cell]]) -> Iterator[Account]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.core.canonical import Json, canonical_json, sha256_text
 from harness.core.records import Table
-from reports.cost import tuning_text
+from reports.cost import tuning_text, tuning_unit
 from reports.frame import Frame, TrackFrame
 from reports.wording import ABSENT, amount, budget_unit, tabular
 
@@ -187,7 +187,7 @@ def _setting(row: str, ledger: Mapping[str, Any], entry: Mapping[str, Any]) -> d
         "n": len(entry["values"]),
         "mean_objective": entry["mean"],
         "charged": entry["charged"],
-        "unit": str(ledger["unit"]).replace("_", " "),
+        "unit": tuning_unit(ledger),
         "chosen": entry["setting"] == ledger["chosen"],
     }
 

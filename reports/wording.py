@@ -97,7 +97,12 @@ def budget_unit(track: TrackFrame) -> str:
 
 def cost_unit(track: TrackFrame, unit: str) -> str:
     """Return the short name of any unit of cost on a track, saying what is simulated."""
-    if not tabular(track):
+    return unit_name(unit, simulated=tabular(track))
+
+
+def unit_name(unit: str, *, simulated: bool) -> str:
+    """Return the short name of a unit of cost."""
+    if not simulated:
         return _BUDGET[unit][1]
     return _SIMULATED[1] if unit == "train_seconds" else f"simulated {_BUDGET[unit][1]}"
 

@@ -122,6 +122,10 @@ class TestCharged:
         assert {row[3] for row in table(looked_up, "cost-units").rows} == {"simulated epochs"}
         assert {row[3] for row in table(trained, "cost").rows} == {"epochs"}
 
+    def test_long_amounts_are_written_with_a_power_of_ten(self, make_study: Make) -> None:
+        study = make_study(spoil=lambda run: replace(run, final_cost=Cost(200, 2.5e15)))
+        assert table(study, "cost").rows[0][-4] == "1 x 2.5e+15 ± 0"
+
     def test_free_repeats_cost_nothing_in_any_unit(self, make_study: Make) -> None:
         study = make_study()
         track = dict(study.protocol["tracks"][0])  # type: ignore[index, call-overload, arg-type]
