@@ -57,9 +57,9 @@ def _text(*path: str) -> Callable[[Record], str]:
 
 def _cores(record: Record) -> str:
     cpu = _at(record, "hardware", "cpu") or {}
-    names = {"sockets": "sockets", "cores": "cores", "threads": "threads", "threads_allowed": "of them allowed"}
-    counts = [f"{cpu[key]} {name}" for key, name in names.items() if cpu.get(key) is not None]
-    return ", ".join(counts)
+    counts = [f"{key} {cpu[key]}" for key in ("sockets", "cores", "threads") if cpu.get(key) is not None]
+    allowed = cpu.get("threads_allowed")
+    return ", ".join([*counts, *([f"{allowed} threads allowed"] if allowed is not None else [])])
 
 
 def _memory(record: Record) -> str:

@@ -68,3 +68,37 @@ def test_a_flat_linear_figure_has_room_around_its_line(height: float) -> None:
     flat = Series("flat", X, (height,) * 3, (height,) * 3, (height,) * 3)
     bottom, top = draw(Figure("f", "T", "x", "y", (flat,))).axes[0].get_ylim()
     assert bottom < height < top
+
+
+def test_rows_with_names_lie_and_run_from_top_to_bottom() -> None:
+    box = Series("one", (0.0,), (5.0,), (4.0,), (6.0,), style="box", place=0)
+    points = Series("one", (-0.1, 0.1), (4.5, 5.5), (4.5, 5.5), (4.5, 5.5), style="points", place=0)
+    other = Series("two", (1.0,), (8.0,), (7.0,), (9.0,), style="points", place=1)
+    figure = Figure("f", "T", "rows", "value", (box, points, other), x_log="linear", names={"one": 0.0, "two": 1.0})
+    axes = draw(figure).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["one", "two"]
+    low, high = axes.get_ylim()
+    assert low > high  # the first row is on top
+    assert axes.get_xlabel() == "value"
+    (patch,) = axes.patches
+    assert (patch.get_x(), patch.get_width()) == (4.0, 2.0)  # the box runs along the heights
+    assert axes.collections[-1].get_segments()[0][:, 0].tolist() == [7.0, 9.0]  # and so do whiskers
+    assert not draw(figure).legends
+
+
+def test_one_place_has_one_colour_whatever_else_is_drawn() -> None:
+    third = replace(ONE, label="third", place=2)
+    alone = draw(replace(FIGURE, series=(third,), lines={})).axes[0].lines[0].get_color()
+    beside = draw(replace(FIGURE, series=(replace(ONE, place=0), third), lines={})).axes[0].lines[1].get_color()
+    assert alone == beside
+    assert alone != draw(replace(FIGURE, series=(ONE,), lines={})).axes[0].lines[0].get_color()
+
+
+def test_bars_reach_from_each_x_to_the_next() -> None:
+    bars = Series("space", (1.0, 2.0, 3.0), (5.0, 9.0, 2.0), (0.0,) * 3, (5.0, 9.0, 2.0), "reference", "bars")
+    axes = draw(Figure("f", "T", "x", "y", (bars,), x_log="linear")).axes[0]
+    assert [(patch.get_x(), patch.get_width(), patch.get_height()) for patch in axes.patches] == [
+        (1.0, 1.0, 5.0),
+        (2.0, 1.0, 9.0),
+        (3.0, 1.0, 2.0),
+    ]
