@@ -70,7 +70,7 @@ def _final_note(analysis: TrackAnalysis) -> str:
         f"shown at its sealed metrics ({track.plan['splits']['final']}); mean ± sd [interval] over n independent runs."
     )
     exact = "References are exact: random sampling is one uniform draw (its ± is the spread over the whole space)."
-    parts = [shown, INTERVALS, exact] if track.record.references else [shown, INTERVALS]
+    parts = [shown, INTERVALS, exact] if "random_sampling" in track.record.references else [shown, INTERVALS]
     parts += [f"{metric}: {NOT_AVAILABLE} ({reason})." for metric, reason in sorted(track.record.unavailable.items())]
     parts += beyond_bounds(
         (analysis.summaries[cell.key, index], scale(track, metric))

@@ -94,7 +94,7 @@ def target_table(analysis: TrackAnalysis) -> Table | None:
     return Table(
         name=f"targets-{track.id}",
         title=f"Reaching targets on {track.id}, {track.metrics[0]}",
-        columns=("method", "n", *(f"regret ≤ {target:g} {points}" for target in targets)),
+        columns=("method", "n", *(f"regret ≤ {target:.3g} {points}" for target in targets)),
         rows=tuple(_row(one) for one in found),
         note=(
             "Runs that ever report an architecture within the target, and the expected running time to it in "
@@ -152,10 +152,10 @@ def target_figure(frame: Frame, analysis: TrackAnalysis) -> Figure | None:
         y_label="share of (run, target) pairs reached",
         series=tuple(_series(frame, track, one, grid) for one in found),
         note=(
-            f"Targets: regrets of {listed(f'{target:g}' for target in targets)} {scale(track, track.metrics[0]).points}"
-            f" in {track.metrics[0]}. A pair counts from the moment at which the run first reports an architecture "
-            "within the target; runs end at the budget, and what they did not reach by then is not reached. Band: "
-            "pointwise 95 % bootstrap over the runs, from ten runs on."
+            f"Targets: regrets of {listed(f'{target:.3g}' for target in targets)} "
+            f"{scale(track, track.metrics[0]).points} in {track.metrics[0]}. A pair counts from the moment at which "
+            "the run first reports an architecture within the target; runs end at the budget, and what they did not "
+            "reach by then is not reached. Band: pointwise 95 % bootstrap over the runs, from ten runs on."
         ),
     )
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import torch
 
-from benchmarks.spaces.nb201 import NasBench201, parse
+from benchmarks.spaces.nb201 import CONV_3X3, EDGES, NONE, NasBench201, compose, parse
 from benchmarks.training.calibrate import AVERAGE, calibrate
 from benchmarks.training.checkpoint import Shelf
 from benchmarks.training.cifar import Images, join
@@ -149,9 +149,23 @@ class NB201Training:
             costs.append(self._cost(arch, searched or self._query.final_epochs, images))
         return reduce(add, costs)
 
-    def references(self, budget: Budget) -> dict[str, Json]:  # noqa: ARG002 - nothing is known of an untrained space
-        """Return no facts: nobody has trained the whole space under this recipe."""
-        return {}
+    def references(self, budget: Budget) -> dict[str, Json]:  # noqa: ARG002 - nobody trained the whole space
+        """Return what is known without training: the range of each secondary cost over the whole space.
+
+        Both costs grow with the number of convolutions, so the cells of one operation are the ends.
+        """
+        costs = {
+            self._names.multiply_adds: self._skeleton.multiply_adds,
+            self._names.parameters: self._skeleton.parameters,
+        }
+        least, most = (compose((operation,) * len(EDGES)) for operation in (NONE, CONV_3X3))
+        return {
+            "ranges": {
+                name: {"low": cost(least) / 1e6, "high": cost(most) / 1e6, "better": "lower"}
+                for name, cost in costs.items()
+                if name in self._query.secondary
+            }
+        }
 
     def estimate(self) -> Estimate:
         """Return what an average cell takes on this machine, from a few timed steps."""

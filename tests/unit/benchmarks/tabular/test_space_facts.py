@@ -9,8 +9,11 @@ import pytest
 
 from benchmarks.tabular import references
 from benchmarks.tabular.names import MetricName
+from benchmarks.tabular.nb201 import NB201Table
 from benchmarks.tabular.query import Column
 from benchmarks.tabular.series import Series
+from harness.core.budget import Budget
+from harness.core.interfaces import Place, Query
 
 VALID = np.array([5.0, 1.0, 4.0, 2.0, 3.0, 3.0])
 TEST = np.array([50.0, 10.0, 45.0, 20.0, 35.0, 30.0])
@@ -79,3 +82,17 @@ def test_the_best_of_so_many_draws_is_what_all_draws_give() -> None:
     # Both cells of equal validation are drawn equally often, so their mean stands for either.
     assert facts["expected"][2] == pytest.approx(np.mean(three))
     assert references.best_of_draws(column("valid", VALID, 9), column("test", TEST, 9), total=7) == {}
+
+
+def test_the_facts_of_the_real_table_agree_with_one_another(real_place: Place) -> None:
+    test, valid = "cifar10/test@200ep(50k) mean-of-trials", "cifar10/valid@12ep(25k) mean-of-trials"
+    query = Query(valid, ("cifar10/multiply-adds",), (test,), 12, 200)
+    facts = NB201Table(NB201Table.Config(), real_place, query).references(Budget("evaluations", 0.5, "discard"))
+    quantiles, front = facts["quantiles"][test], facts["fronts"]["cifar10/multiply-adds"]
+    assert quantiles[-1] == front["value"][-1] == facts["optimum"][test]["value"]
+    assert np.mean(quantiles) == pytest.approx(facts["random_sampling"][test]["mean"], abs=0.1)
+    assert facts["best_of_draws"]["expected"][0] == pytest.approx(facts["random_sampling"][test]["mean"])
+    ranges = facts["ranges"]["cifar10/multiply-adds"]
+    assert ranges["low"] == front["cost"][0]
+    assert ranges["high"] >= front["cost"][-1]
+    assert 0.5 < facts["agreement"][test]["kendall_tau"] < 0.7

@@ -314,7 +314,17 @@ def test_the_estimate_is_of_this_machine(open_tiny: OpenTiny) -> None:
     assert estimate.cost is not None
     assert estimate.cost.epochs == 4
     assert "average cell" in estimate.basis
-    assert benchmark.references(Budget("epochs", 10.0, "discard")) == {}
+    assert benchmark.references(Budget("epochs", 10.0, "discard")) == {"ranges": {}}
+
+
+def test_the_range_of_each_cost_is_that_of_the_whole_space(open_tiny: OpenTiny) -> None:
+    benchmark = open_tiny()
+    costs = ("digits/multiply-adds", "digits/parameters")
+    asked = NB201Training(benchmark._config, benchmark._place, replace(benchmark._query, secondary=costs))
+    ranges = asked.references(Budget("epochs", 10.0, "discard"))["ranges"]
+    for name, cost in zip(costs, (asked._skeleton.multiply_adds, asked._skeleton.parameters), strict=True):
+        every = [cost(arch) / 1e6 for arch in map(asked.space.arch, range(len(asked.space)))]
+        assert ranges[name] == {"low": min(every), "high": max(every), "better": "lower"}
 
 
 def test_engines_are_importable() -> None:
