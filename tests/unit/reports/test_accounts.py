@@ -148,24 +148,40 @@ class TestReal:
         assert found["definition_8_seconds_mean"] == 4.9375
         assert found["all_runs_and_tuning_seconds"] == 5 * 5.0
 
-    def test_older_records_say_unknown_and_draw_nothing(self, make_study: Make) -> None:
+    def test_older_records_say_unknown(self, make_study: Make) -> None:
         seconds = {"ask": 0.1, "evaluate": 0.2, "tell": 0.1}
         study = make_study(spoil=lambda run: replace(run, seconds=seconds, final_cost=None))
         shown = table(study, "cost-real").rows[0]
         assert (shown[3], shown[5], shown[-1]) == ("0.2 ± 0", "unknown", "unknown")
-        assert figure(build(study), "cost-toy") is None
 
+
+class TestTheFigure:
     def test_the_parts_of_a_bar_follow_one_another_and_end_at_the_whole(self, make_study: Make) -> None:
-        found = figure(build(make_study()), "cost-toy")
+        study = make_study()
+        found = figure(build(study), "cost-toy")
         assert found is not None
         assert list(found.names) == list(METHODS)
-        for before, after in zip(found.series, found.series[1:], strict=False):
-            assert before.high == after.low
-        for part in found.series:
-            lengths = [high - low for low, high in zip(part.low, part.high, strict=True)]
-            assert lengths == pytest.approx(part.middle)
-        assert found.series[0].low == (0.0, 0.0)
-        assert found.series[-1].high == pytest.approx((5.0, 5.0))
+        search, final = found.series
+        rows = [row_of(table(study, "cost"), method) for method in METHODS]
+        assert search.low == (0.0, 0.0)
+        assert search.high == final.low == pytest.approx(tuple(row["definition_7_mean"] for row in rows))
+        assert final.high == pytest.approx(tuple(row["definition_8_mean"] for row in rows))
+        assert final.middle == pytest.approx(tuple(row["final_training_mean"] for row in rows))
+        assert found.y_label.startswith("simulated GPU-seconds")
+
+    def test_epochs_are_drawn_where_seconds_are_unknown(self, make_study: Make) -> None:
+        found = figure(build(make_study(spoil=lambda run: replace(run, final_cost=Cost(200)))), "cost-toy")
+        assert found is not None
+        assert found.y_label.startswith("simulated epochs")
+        assert found.series[1].middle == (200.0, 200.0)
+
+    def test_nothing_is_drawn_where_no_final_training_has_a_cost(self, make_study: Make) -> None:
+        study = make_study(spoil=lambda run: replace(run, final_cost=None))
+        assert figure(build(study), "cost-toy") is None
+
+    def test_no_real_second_is_in_a_figure(self, make_study: Make) -> None:
+        slow = make_study(spoil=lambda run: replace(run, seconds=dict.fromkeys(run.seconds, 1e3)))
+        assert figure(build(slow), "cost-toy") == figure(build(make_study()), "cost-toy")
 
 
 class TestTuning:
