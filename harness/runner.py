@@ -17,7 +17,20 @@ from harness.core.errors import RulesBroken
 from harness.core.interfaces import Benchmark, Query, Searcher, Task
 from harness.core.registry import load
 from harness.core.schema import Track
-from harness.core.types import Arch, Cost, Evaluate, Failure, Measurement, Outcome, RunSpec, Trial, Work
+from harness.core.types import (
+    Arch,
+    Attach,
+    Cost,
+    Evaluate,
+    Failure,
+    Grow,
+    Measurement,
+    Outcome,
+    RunSpec,
+    Think,
+    Trial,
+    Work,
+)
 from harness.protocol import build
 
 Listener = Callable[[float], None]
@@ -139,7 +152,7 @@ class _Search:
         asked = watch.lap()
         if work is None:
             return None, "exhausted"
-        self._refuse_free_epochs(work)
+        self._refuse_unpaid(work)
         key = canonical_json(work_to_json(work))
         trial, outcome = self._evaluate(work, key)
         price = self._price(work, key, outcome)
@@ -158,9 +171,14 @@ class _Search:
         elif key in self.known:
             outcome = self.known[key]
         else:
-            outcome = _checked(self.benchmark.evaluate(trial), self.benchmark)
+            outcome = self._answer(trial)
         self.known[key] = outcome
         return trial, outcome
+
+    def _answer(self, trial: Trial) -> Outcome:
+        if isinstance(trial.work, Think):
+            return Outcome(Measurement(0.0, {}, self.benchmark.think_cost(trial.work.multiply_adds)))
+        return _checked(self.benchmark.evaluate(trial), self.benchmark)
 
     def _price(self, work: Work, key: str, outcome: Outcome) -> float:
         repeated = key in self.paid
@@ -169,10 +187,15 @@ class _Search:
             self.epochs[work.arch] = max(work.epochs, self.epochs.get(work.arch, 0))
         if repeated and self.track.budget.repeats == "free":
             return 0.0
-        return self.ledger.budget.price(outcome.result.cost)
+        return self.ledger.budget.price_of(work, outcome.result.cost)
 
-    def _refuse_free_epochs(self, work: Work) -> None:
-        """Refuse an evaluation that starts from epochs which this run never paid for."""
+    def _refuse_unpaid(self, work: Work) -> None:
+        """Refuse work that starts from a training which this run never paid for."""
+        if isinstance(work, Attach | Grow) and canonical_json(work_to_json(work.after)) not in self.paid:
+            raise RulesBroken(
+                f"the method asked to go on from {work.after.arch}, but this run never asked for that training; "
+                "ask for it first"
+            )
         if isinstance(work, Evaluate) and work.start > self.epochs.get(work.arch, 0):
             raise RulesBroken(
                 f"the method asked to start {work.arch} from epoch {work.start}, but this run has paid for "
@@ -195,7 +218,9 @@ class _Search:
         self.listener(min(1.0, self.ledger.spent / self.track.budget.limit))
 
     def _keep_best(self, work: Work, result: Measurement | Failure) -> None:
-        if isinstance(result, Failure) or not isinstance(work, Evaluate) or work.epochs < self.track.fidelity.search:
+        if isinstance(result, Failure) or not isinstance(work, Evaluate | Grow):
+            return
+        if isinstance(work, Evaluate) and work.epochs < self.track.fidelity.search:
             return
         value = self.task.value(result)
         if self.best is None or value > self.best[0]:

@@ -50,6 +50,8 @@ class TableBenchmark:
             yield Capability.FINITE
         if isinstance(self.space, Encodable):
             yield Capability.ENCODABLE
+        if self._prices.work_known:
+            yield Capability.THINK
 
     @cached_property
     def _readings(self) -> Readings:
@@ -155,6 +157,19 @@ class TableBenchmark:
             "determinism": "bitwise",
             "simulated": "seconds are recorded in the table; nothing is trained",
         }
+
+    def think_cost(self, multiply_adds: float) -> Cost:
+        """Return the multiply-adds at the pace of the table: epochs and recorded seconds of its mean cell.
+
+        Raises:
+            Unsupported: the table does not record the multiply-adds of its networks.
+        """
+        if Capability.THINK not in self.offers:
+            raise Unsupported(
+                f"{self.name}: the table {self.table.name!r} does not tell multiply-adds, so a method's own "
+                "computation has no price; choose a method that does not need 'think'"
+            )
+        return self._prices.thought(multiply_adds)
 
     def references(self, budget: Budget) -> dict[str, Json]:
         """Return random sampling, optimum, expected random search and how values spread, computed from the table."""

@@ -159,6 +159,11 @@ class Prices:
             seconds, work = epochs * self.per_epoch[row] + self.per_pass[row], epochs * self.work[row]
         return Cost(float(epochs), seconds if self.seconds_known else None, work if self.work_known else None)
 
+    def thought(self, multiply_adds: float) -> Cost:
+        """Return the epochs, and their seconds, of the mean cell that so many multiply-adds would train."""
+        epochs = multiply_adds / float(self.mean_work)
+        return Cost(epochs, epochs * float(self.mean_per_epoch) if self.seconds_known else None, multiply_adds)
+
 
 def recorded_cost(table: Table, training: MetricName, row: int | None, epochs: int) -> Cost:
     """Return the cost of one training of a cell where the table has it: a gap is unknown here, not a mean."""

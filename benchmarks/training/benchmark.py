@@ -74,7 +74,7 @@ class NB201Training:
     @property
     def offers(self) -> frozenset[Capability]:
         """What it can do; partial trainings where more than one fidelity may be asked for."""
-        always = {Capability.EVALUATE, Capability.FINITE, Capability.ENCODABLE}
+        always = {Capability.EVALUATE, Capability.FINITE, Capability.ENCODABLE, Capability.THINK}
         return frozenset(always | ({Capability.PARTIAL} if len(self.fidelities) > 1 else set()))
 
     def manifest(self) -> dict[str, Json]:
@@ -148,6 +148,12 @@ class NB201Training:
             images = train + valid if searched is None else train
             costs.append(self._cost(arch, searched or self._query.final_epochs, images))
         return reduce(add, costs)
+
+    def think_cost(self, multiply_adds: float) -> Cost:
+        """Return the epochs of the average cell that so many multiply-adds would train."""
+        epoch = self._cost(AVERAGE, 1, len(self._data.train)).multiply_adds
+        assert epoch is not None
+        return Cost(multiply_adds / epoch, multiply_adds=multiply_adds)
 
     def references(self, budget: Budget) -> dict[str, Json]:  # noqa: ARG002 - nobody trained the whole space
         """Return what is known without training: the range of each secondary cost over the whole space.

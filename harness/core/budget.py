@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harness.core.errors import RulesBroken
-from harness.core.types import Cost, Overrun, Unit
+from harness.core.types import Cost, Overrun, Think, Unit, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Budget:
                 "choose a unit that the benchmark accounts in (see `harness list`)"
             )
         return float(amount)
+
+    def price_of(self, work: Work, cost: Cost) -> float:
+        """Return the price of a piece of work; a method's own computation is no evaluation."""
+        return 0.0 if self.unit == "evaluations" and isinstance(work, Think) else self.price(cost)
 
 
 @dataclass(slots=True)

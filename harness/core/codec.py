@@ -29,11 +29,13 @@ def work_to_json(work: Work) -> Plain:
     if isinstance(work, Evaluate):
         return _evaluate_to_json(work)
     kind = type(work).__name__.lower()
-    fields = {name: getattr(work, name) for name in work.__dataclass_fields__}
-    return {
-        "kind": kind,
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()},
-    }
+    return {"kind": kind, **{name: _plain(getattr(work, name)) for name in work.__dataclass_fields__}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Evaluate | Attach | Grow):  # what a network comes from
+        return work_to_json(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _evaluate_to_json(work: Evaluate) -> Plain:
@@ -50,16 +52,21 @@ def _evaluate(data: Plain) -> Evaluate:
     return Evaluate(data["arch"], data["epochs"], data.get("start", 0), data.get("parent"))
 
 
-def _moves(data: Plain) -> tuple[Move, ...]:
-    return tuple(data["moves"])
+def _lineage(kind: type[Attach | Grow]) -> Callable[[Plain], Work]:
+    def read(data: Plain) -> Work:
+        fields = {name: value for name, value in data.items() if name != "kind"}
+        moves = tuple(Move(move) for move in data["moves"])
+        return kind(**{**fields, "after": work_from_json(data["after"]), "moves": moves})
+
+    return read
 
 
 _WORK: dict[str, Callable[[Plain], Work]] = {
     "evaluate": _evaluate,
     "advance": lambda data: Advance(data["epochs"]),
     "probe": lambda data: Probe(Arch(data["arch"]), data["signal"]),
-    "attach": lambda data: Attach(Arch(data["parent"]), _moves(data), data["arm"], data["epochs"]),
-    "grow": lambda data: Grow(Arch(data["parent"]), _moves(data), data["epochs"]),
+    "attach": _lineage(Attach),
+    "grow": _lineage(Grow),
     "think": lambda data: Think(data["label"], data["multiply_adds"]),
 }
 

@@ -257,6 +257,14 @@ class Benchmark(Protocol):
         """Return what one such final evaluation is charged: the trainings behind it; None in it is unknown."""
         ...
 
+    def think_cost(self, multiply_adds: float) -> Cost:
+        """Return what a method is charged for so many multiply-adds of its own: the declared cost model.
+
+        Raises:
+            Unsupported: it does not offer `Capability.THINK`.
+        """
+        ...
+
     def references(self, budget: Budget) -> dict[str, Json]:
         """Return exact facts of the space for the reports; empty where the space cannot be listed.
 

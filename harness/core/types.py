@@ -33,6 +33,7 @@ class Capability(StrEnum):
     GROW = "grow"  # candidates made real behind a gate
     SUPERNET = "supernet"  # shared weights
     PROXY = "proxy"  # cheap signals
+    THINK = "think"  # price the computation that a method does itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +67,54 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Train `parent` for `epochs` with the candidates `moves` attached.
+    """Train the network that `after` left behind for `epochs` with the candidates `moves` attached.
 
-    `arm` names the stop-gradient / stop-forward variant.
+    The work that a network comes from stands whole in `after`, down to its founder, so that a trial says all that its
+    outcome depends on. All works of one lineage have the seed of its founder.
+
+    Attributes:
+        arm: the stop-gradient / stop-forward variant.
+        penalty: weight of the L1 penalty on the weights of the candidates.
+        scale: factor of the gradient that reaches the candidates.
     """
 
-    parent: Arch
+    after: Evaluate | Grow
     moves: tuple[Move, ...]
     arm: str
     epochs: int
+    penalty: float = 0.001
+    scale: float = 1.0
+
+    @property
+    def arch(self) -> Arch:
+        """The architecture that the candidates are attached to."""
+        return self.after.arch
 
 
 @dataclass(frozen=True, slots=True)
 class Grow:
-    """Make `moves` real in `parent` behind a gate, inherit the weights, train for `epochs`."""
+    """Make `moves` real behind a gate in the network that `after` left behind, and train the whole for `epochs`.
 
-    parent: Arch
+    Attributes:
+        arch: the architecture that this gives.
+        merge: how the chosen candidates are joined.
+        inherit: what the network starts from.
+    """
+
+    after: Attach
     moves: tuple[Move, ...]
+    arch: Arch
     epochs: int
+    merge: str = "concat"
+    inherit: str = "weights"
 
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Computation that the method has just done itself, charged by the declared cost model."""
+    """Computation that the method has just done itself, charged by the declared cost model (`Capability.THINK`).
+
+    Its `label` tells what was computed, and when, so that no two are taken for the same work.
+    """
 
     label: str
     multiply_adds: float

@@ -188,20 +188,35 @@ class BenchmarkContract:
     def test_refuses_what_it_does_not_offer(self, benchmark_: Benchmark, trials: list[Trial]) -> None:
         """Work of a kind that is not offered is Unsupported; an unknown architecture or fidelity is an error."""
         arch, seed = _arch_of(trials[0]), trials[0].seed
+        attached = Attach(Evaluate(arch, benchmark_.fidelities[-1]), (Move("no such move"),), "no such arm", 1)
         works: dict[Capability, Work] = {
             Capability.SUPERNET: Advance(1),
             Capability.PROXY: Probe(arch, "no such signal"),
-            Capability.ATTACH: Attach(arch, (Move("no such move"),), "no such arm", 1),
-            Capability.GROW: Grow(arch, (Move("no such move"),), 1),
+            Capability.ATTACH: attached,
+            Capability.GROW: Grow(attached, (Move("no such move"),), arch, 1),
         }
         for capability, work in works.items():
             if capability not in benchmark_.offers:
                 with pytest.raises(Unsupported):
                     benchmark_.evaluate(Trial(0, work, seed))
+        if Capability.THINK not in benchmark_.offers:
+            with pytest.raises(Unsupported):
+                benchmark_.think_cost(1e9)
         epochs = benchmark_.fidelities[-1]
         for bad in (Evaluate(Arch("no such architecture"), epochs), Evaluate(arch, epochs + 1)):
             with pytest.raises(HarnessError):
                 benchmark_.evaluate(Trial(0, bad, seed))
+
+    def test_prices_thought(self, benchmark_: Benchmark) -> None:
+        """Where it is offered, a method's own computation is priced in every unit, in proportion."""
+        if Capability.THINK not in benchmark_.offers:
+            pytest.skip("this benchmark does not price a method's own computation")
+        one, three = benchmark_.think_cost(1e12), benchmark_.think_cost(3e12)
+        units: set[Unit] = {"train_seconds", "epochs", "multiply_adds"}
+        for unit in units & benchmark_.units:
+            budget = Budget(unit, 1.0, "discard")
+            assert budget.price(three) == pytest.approx(3 * budget.price(one))
+            assert budget.price(one) > 0
 
     def test_final_metrics_are_sealed(self, opening: Opening, benchmark_: Benchmark, trials: list[Trial]) -> None:
         """The final metrics hold what the query asks for and this benchmark has, and repeat."""

@@ -100,7 +100,9 @@ class Toy:
         noise: float = 0.5
 
     name = "toy"
-    offers = frozenset({Capability.EVALUATE, Capability.PARTIAL, Capability.FINITE, Capability.ENCODABLE})
+    offers = frozenset(
+        {Capability.EVALUATE, Capability.PARTIAL, Capability.FINITE, Capability.ENCODABLE, Capability.THINK}
+    )
     fidelities = FIDELITIES
     units = frozenset({"epochs", "train_seconds", "multiply_adds", "evaluations"})
     durable = False
@@ -161,6 +163,10 @@ class Toy:
         epochs, seconds = self.query.final_epochs, _landscape()[arch].seconds
         return Cost(epochs, train_seconds=epochs * seconds, multiply_adds=epochs * seconds * 1e9)
 
+    def think_cost(self, multiply_adds: float) -> Cost:
+        """Return the epochs and seconds of an average word for 2e9 multiply-adds."""
+        return Cost(multiply_adds / 2e9, train_seconds=multiply_adds / 1e9, multiply_adds=multiply_adds)
+
     def references(self, budget: Budget) -> dict[str, Json]:  # noqa: ARG002 (the same at every budget)
         """Return the exact mean of random sampling and the optimum."""
         tests = {arch: nature.test for arch, nature in _landscape().items()}
@@ -206,6 +212,10 @@ class Wrapped:
     def final_cost(self, arch: Arch) -> Cost:
         """Return what the other charges."""
         return self.inner.final_cost(arch)
+
+    def think_cost(self, multiply_adds: float) -> Cost:
+        """Return what the other charges."""
+        return self.inner.think_cost(multiply_adds)
 
     def references(self, budget: Budget) -> dict[str, Json]:
         """Return the other's references."""

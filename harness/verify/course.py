@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.core.budget import Budget, Ledger
 from harness.core.records import TrialRecord
 from harness.core.schema import Track
-from harness.core.types import Evaluate, Failure
+from harness.core.types import Evaluate, Failure, Grow
 
 Keyed = tuple[TrialRecord, str]
 
@@ -95,7 +95,7 @@ class _Walk:
         self.paid.add(key)
         if repeated and self.track.budget.repeats == "free":
             return 0.0
-        return self.ledger.budget.price(record.result.cost)
+        return self.ledger.budget.price_of(record.trial.work, record.result.cost)
 
 
 def chosen(trials: Sequence[Keyed], track: Track) -> str | None:
@@ -107,7 +107,9 @@ def chosen(trials: Sequence[Keyed], track: Track) -> str | None:
     best: tuple[float, str] | None = None
     for record in within:
         work, result = record.trial.work, record.result
-        if not isinstance(work, Evaluate) or isinstance(result, Failure) or work.epochs < track.fidelity.search:
+        if not isinstance(work, Evaluate | Grow) or isinstance(result, Failure):
+            continue
+        if isinstance(work, Evaluate) and work.epochs < track.fidelity.search:
             continue
         if best is None or sign * result.value > best[0]:
             best = (sign * result.value, work.arch)

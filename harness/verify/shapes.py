@@ -43,19 +43,24 @@ class AttachForm(Strict):
     """Attached candidates."""
 
     kind: Literal["attach"]
-    parent: str
+    after: Annotated[EvaluateForm | GrowForm, Field(discriminator="kind")]
     moves: list[str]
     arm: str
     epochs: Annotated[int, Field(ge=1)]
+    penalty: Amount
+    scale: float
 
 
 class GrowForm(Strict):
     """Candidates made real."""
 
     kind: Literal["grow"]
-    parent: str
+    after: AttachForm
     moves: list[str]
+    arch: str
     epochs: Annotated[int, Field(ge=1)]
+    merge: str
+    inherit: str
 
 
 class ThinkForm(Strict):

@@ -39,4 +39,10 @@ def test_the_readme_names_every_protocol() -> None:
 
 def test_the_readme_names_every_method_and_benchmark() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [name for kind in ("methods", "benchmarks") for name in registry(kind) if f"`{name}`" not in text] == []
+    ours = {
+        name
+        for kind in ("methods", "benchmarks")
+        for name, target in registry(kind).items()
+        if target.startswith(f"{kind}.")  # other tests register toys
+    }
+    assert [name for name in sorted(ours) if f"`{name}`" not in text] == []

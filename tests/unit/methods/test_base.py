@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 
 from harness.core.errors import UsageError
 from harness.core.interfaces import Task
-from harness.core.types import Arch, Cost, Evaluate, Failure, Grow, Measurement, Move, Trial
+from harness.core.types import Arch, Attach, Cost, Evaluate, Failure, Grow, Measurement, Move, Trial
 from harness.testing import ToySpace
 from methods.base import BestSoFar, check_choice, check_count, finite_space, random_order
 
@@ -55,7 +55,10 @@ def test_an_objective_below_zero_counts() -> None:
 
 def test_only_evaluations_are_recommended() -> None:
     method = BestSoFar(task())
-    method.tell(Trial(0, Grow(Arch("a"), (Move("b"),), 9), 0), Measurement(1.0, {}, COST))
+    method.tell(
+        Trial(0, Grow(Attach(Evaluate(Arch("a"), 9), (Move("b"),), "sg+sf", 9), (Move("b"),), Arch("b"), 9), 0),
+        Measurement(1.0, {}, COST),
+    )
     assert method.recommend() is None
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.core.records import RunRecord, StudyRecord, TrialRecord
-from harness.core.types import Arch, Cost, Evaluate, Failure, Grow, Measurement, RunSpec, Trial
+from harness.core.types import Arch, Attach, Cost, Evaluate, Failure, Grow, Measurement, RunSpec, Trial
 from reports.frame import read, tidy
 from reports.trace import incumbents, trace_of
 
@@ -78,7 +78,14 @@ def test_the_final_evaluation_takes_precedence_over_the_search_trial() -> None:
 
 
 def test_an_architecture_that_only_grew_has_its_final_evaluation() -> None:
-    grown = TrialRecord(Trial(0, Grow(Arch("a"), (), 3), 0), Measurement(4, {}, Cost(3)), 3, True, "a+", {"test": 1.0})
+    grown = TrialRecord(
+        Trial(0, Grow(Attach(Evaluate(Arch("a"), 3), (), "sg+sf", 3), (), Arch("b"), 3), 0),
+        Measurement(4, {}, Cost(3)),
+        3,
+        True,
+        "a+",
+        {"test": 1.0},
+    )
     assert trace_of(run(grown, final={"a+": {"test": 88.0}}), PLAN, "").final[0, 0] == 88.0
     assert np.isnan(trace_of(run(grown), PLAN, "").final[0, 0])
 

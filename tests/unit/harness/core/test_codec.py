@@ -36,8 +36,8 @@ WORK: list[Work] = [
     Evaluate(Arch("a"), 12, start=4, parent=Arch("b")),
     Advance(3),
     Probe(Arch("a"), "naswot"),
-    Attach(Arch("a"), (Move("0-1:skip"), Move("1-2:conv")), "sg+sf", 5),
-    Grow(Arch("a"), (Move("0-1:skip"),), 5),
+    Attach(Evaluate(Arch("a"), 12), (Move("0-1:skip"), Move("1-2:conv")), "sg+sf", 5, penalty=0.0, scale=0.5),
+    Grow(Attach(Evaluate(Arch("a"), 12), (Move("0-1:skip"),), "sf", 5), (Move("0-1:skip"),), Arch("b"), 5),
     Think("fit a forest", 1e9),
 ]
 
