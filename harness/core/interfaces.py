@@ -21,6 +21,7 @@ from harness.core.types import (
     Failure,
     Measurement,
     MetricSchema,
+    Move,
     Outcome,
     Trial,
     Work,
@@ -67,6 +68,31 @@ class Encodable(Protocol):
 
     def encode(self, arch: Arch) -> NDArray[np.float32]:
         """Return the features of `arch`; the same length for every architecture."""
+        ...
+
+
+@runtime_checkable
+class Growable(Protocol):
+    """A space whose architectures grow by moves that keep what is there (`Capability.ATTACH`, `Capability.GROW`)."""
+
+    def seeds(self) -> Sequence[Arch]:
+        """The smallest architectures, from which the others grow, in a fixed order."""
+        ...
+
+    def moves(self, arch: Arch) -> Sequence[Move]:
+        """The legal moves of `arch`, in a fixed order; empty where nothing can be added."""
+        ...
+
+    def group(self, move: Move) -> str:
+        """The part of an architecture that a move changes (a cell type): moves of one group compete."""
+        ...
+
+    def grow(self, arch: Arch, moves: Sequence[Move]) -> Arch:
+        """Return the architecture that has all these moves made.
+
+        Raises:
+            UsageError: a move is not legal in `arch`, or two of them cannot be made together.
+        """
         ...
 
 
