@@ -7,4 +7,5 @@ METHODS: dict[str, str] = {
     "local_search": "methods.local_search:LocalSearch",
     "successive_halving": "methods.successive_halving:SuccessiveHalving",
     "hyperband": "methods.hyperband:Hyperband",
+    "surrogate_search": "methods.surrogate_search:SurrogateSearch",
 }

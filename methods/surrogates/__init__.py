@@ -1,0 +1,10 @@
+"""Surrogates that predict how good a cell is, by name. A new surrogate is one class and one line here."""
+
+SURROGATES: dict[str, str] = {
+    "random": "methods.surrogates.controls:Random",
+    "constant_proxy": "methods.surrogates.controls:ConvolutionCount",
+    "ridge": "methods.surrogates.controls:Ridge",
+    "forest": "methods.surrogates.controls:Forest",
+    "gaussian_process": "methods.surrogates.controls:GaussianProcess",
+    "network": "methods.surrogates.controls:Network",
+}
