@@ -7,22 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property, reduce
 from operator import add
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-
-from benchmarks.spaces.nb201 import CONV_3X3, EDGES, NONE, NasBench201, compose, parse
-from benchmarks.training.calibrate import AVERAGE, calibrate
-from benchmarks.training.checkpoint import Shelf
-from benchmarks.training.cifar import Images, join
-from benchmarks.training.data import facts, open_dataset, test_images
-from benchmarks.training.determinism import bitwise, flags
-from benchmarks.training.evaluate import Resident, accuracy, to_device
-from benchmarks.training.fit import Course, Fit, Job, Trainer
+from benchmarks.spaces.nb201 import NasBench201, parse
+from benchmarks.training.data import facts, open_dataset
+from benchmarks.training.landmarks import AVERAGE, HEAVIEST, LIGHTEST
 from benchmarks.training.naming import Names, check_query, kind
 from benchmarks.training.settings import ENGINES, TrainingConfig, check_engine
 from harness.core.budget import Budget
-from harness.core.canonical import Json, content_hash
+from harness.core.canonical import Json
 from harness.core.errors import TrialFailed, Unsupported, UsageError
 from harness.core.interfaces import Estimate, Place, Query
 from harness.core.types import (
@@ -37,6 +30,10 @@ from harness.core.types import (
     Trial,
     Work,
 )
+
+if TYPE_CHECKING:
+    from benchmarks.training.fit import Fit
+    from benchmarks.training.workshop import Workshop
 
 TRAINER_VERSION = 1
 """Raised on any change of this package that changes a number."""
@@ -57,7 +54,10 @@ class NB201Training:
     units = frozenset({"epochs", "multiply_adds", "evaluations"})
 
     def __init__(self, config: TrainingConfig, place: Place, query: Query) -> None:
-        _check_device(place.device)
+        if place.device != "cpu":
+            from benchmarks.training.workshop import check_device  # noqa: PLC0415 - torch knows the devices
+
+            check_device(place.device)
         check_engine(config.engine, place.device)
         self.space = NasBench201()
         self._config, self._place, self._query = config, place, query
@@ -66,7 +66,6 @@ class NB201Training:
         self._data = open_dataset(config.dataset, place, config.train_images, config.valid_images)
         train, valid = len(self._data.train), len(self._data.valid)
         self._names = Names(config.dataset, query.search_epochs, query.final_epochs, train, train + valid)
-        self._shelf = Shelf(place.cache / "checkpoints")
         self.fidelities = _fidelities(config, query)
         self.metrics: MetricSchema = self._names.schema(self.fidelities)
         check_query(query, self._names, self.metrics)
@@ -96,18 +95,7 @@ class NB201Training:
 
     def environment(self) -> dict[str, Json]:
         """Return what can change the last bits and belongs to this machine: versions, device, threads, flags."""
-        device = self._place.device
-        with bitwise(self._place.threads):
-            facts_of_process = flags()
-        return {
-            "mode": ENGINES[self._config.engine].determinism,
-            "torch": torch.__version__,
-            "torch_build": torch.__config__.show(),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "device": device if device == "cpu" else torch.cuda.get_device_name(device),
-            "cudnn": None if device == "cpu" else torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
-            **facts_of_process,
-        }
+        return self._workshop.environment()
 
     def evaluate(self, trial: Trial) -> Outcome:
         """Train the architecture of a trial; failures are outcomes that cost what was trained.
@@ -117,7 +105,7 @@ class NB201Training:
             UsageError: the architecture is not of this space.
         """
         work = self._accept(trial.work)
-        result = self._train(Job(work.arch, trial.seed, work.epochs), self._search)
+        result = self._workshop.train(work.arch, trial.seed, work.epochs, self._workshop.search)
         if isinstance(result, TrialFailed):
             spent = max(1.0, result.spent_epochs - work.start)  # an epoch was begun in any case
             return Outcome(Failure(result.reason, self._cost(work.arch, spent, len(self._data.train))))
@@ -133,9 +121,9 @@ class NB201Training:
         sealed: dict[str, float] = {}
         for name in self._query.sealed:
             searched = self._searched_tests.get(name)
-            course = self._final if searched is None else self._search
-            result = self._train(Job(arch, seed, searched or self._query.final_epochs), course)
-            if isinstance(result, Fit):
+            course = self._workshop.final if searched is None else self._workshop.search
+            result = self._workshop.train(arch, seed, searched or self._query.final_epochs, course)
+            if not isinstance(result, TrialFailed):
                 sealed |= self._tested(name, result)
         return sealed
 
@@ -164,10 +152,9 @@ class NB201Training:
             self._names.multiply_adds: self._skeleton.multiply_adds,
             self._names.parameters: self._skeleton.parameters,
         }
-        least, most = (compose((operation,) * len(EDGES)) for operation in (NONE, CONV_3X3))
         return {
             "ranges": {
-                name: {"low": cost(least) / 1e6, "high": cost(most) / 1e6, "better": "lower"}
+                name: {"low": cost(LIGHTEST) / 1e6, "high": cost(HEAVIEST) / 1e6, "better": "lower"}
                 for name, cost in costs.items()
                 if name in self._query.secondary
             }
@@ -175,7 +162,7 @@ class NB201Training:
 
     def estimate(self) -> Estimate:
         """Return what an average cell takes on this machine, from a few timed steps."""
-        pace = calibrate(self._engine, self._search)
+        pace = self._workshop.pace()
         train, valid = len(self._data.train), len(self._data.valid)
         return Estimate(
             seconds=self._query.search_epochs * pace.epoch(train, valid),
@@ -197,9 +184,6 @@ class NB201Training:
         if work.arch not in self.space:
             parse(work.arch)  # says what is wrong with it
         return work
-
-    def _train(self, job: Job, course: Course) -> Fit | TrialFailed:
-        return self._engine([job], course, self._shelf)[0]
 
     def _measurement(self, work: Evaluate, fit: Fit) -> Measurement:
         curves = {"valid": fit.accuracy["valid"], "train-loss": fit.train_loss}
@@ -223,42 +207,19 @@ class NB201Training:
 
     def _tested(self, name: str, fit: Fit) -> dict[str, float]:
         """Return the sealed test accuracy under its name; nothing where a logit is not finite."""
-        with bitwise(self._place.threads):
-            percent = accuracy(fit.network, self._test)
+        percent = self._workshop.test(fit)
         return {name: percent} if math.isfinite(percent) else {}
 
     @cached_property
-    def _engine(self) -> Trainer:
-        return ENGINES[self._config.engine].load()
+    def _workshop(self) -> Workshop:
+        # Torch takes seconds to load: only where networks are trained.
+        from benchmarks.training.workshop import Workshop  # noqa: PLC0415
+
+        return Workshop(self._config, self._place, self._query, self._data, self.manifest())
 
     @property
     def _searched_tests(self) -> dict[str, int]:
         return {self._names.at("test", epochs): epochs for epochs in self.fidelities}
-
-    @cached_property
-    def _search(self) -> Course:
-        return self._course(self._query.search_epochs, self._data.train, {"valid": self._resident(self._data.valid)})
-
-    @cached_property
-    def _final(self) -> Course:
-        return self._course(self._query.final_epochs, join([self._data.train, self._data.valid]), {})
-
-    @cached_property
-    def _test(self) -> Resident:
-        return self._resident(test_images(self._config.dataset, self._place))
-
-    def _resident(self, images: Images) -> Resident:
-        return to_device(images, self._facts, self._place.device)
-
-    def _course(self, epochs: int, images: Images, watch: Mapping[str, Resident]) -> Course:
-        return Course(
-            self._config.recipe(epochs),
-            self._skeleton,
-            self._resident(images),
-            watch,
-            self._place.threads,
-            content_hash([self.manifest(), self.environment(), epochs, len(images)]),
-        )
 
 
 def _fidelities(config: TrainingConfig, query: Query) -> tuple[int, ...]:
@@ -269,9 +230,3 @@ def _fidelities(config: TrainingConfig, query: Query) -> tuple[int, ...]:
             "make the last of them the search fidelity"
         )
     return chosen
-
-
-def _check_device(device: str) -> None:
-    if device == "cpu" or (device.startswith("cuda") and torch.cuda.is_available()):
-        return
-    raise UsageError(f"device: {device!r} is not on this machine; give 'cpu', or 'cuda' where torch finds a GPU")

@@ -8,15 +8,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from benchmarks.spaces.nb201 import CONV_1X1, CONV_3X3, NONE, POOL, SKIP, compose
 from benchmarks.training.determinism import bitwise
 from benchmarks.training.evaluate import BATCH, Resident, accuracy
 from benchmarks.training.fit import Course, Fit, Job, Trainer
+from benchmarks.training.landmarks import AVERAGE
 from harness.core.clock import Stopwatch
 from harness.core.errors import HarnessError
-
-# One of each operation and one more skip: about the mean of the space in multiply-adds and in kernels.
-AVERAGE = compose((CONV_3X3, SKIP, CONV_1X1, POOL, NONE, SKIP))
 
 _ENOUGH_SECONDS = 1.0
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from importlib import import_module
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks.training.data import facts
-from benchmarks.training.fit import Trainer
 from benchmarks.training.recipe import Precision, Recipe
 from harness.core.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from benchmarks.training.fit import Trainer
 
 Determinism = Literal["bitwise", "statistical"]
 

@@ -76,8 +76,8 @@ def test_lack_of_device_memory_is_a_failure_and_the_device_is_usable_after(tmp_p
     benchmark = _benchmark(tmp_path)
     free, _ = torch.cuda.mem_get_info()
     hog = torch.empty(int(free * 0.98), dtype=torch.uint8, device="cuda")
-    wide = replace(benchmark._search.skeleton, channels=4096)
-    benchmark.__dict__["_search"] = replace(benchmark._search, skeleton=wide)
+    wide = replace(benchmark._workshop.search.skeleton, channels=4096)
+    benchmark._workshop.__dict__["search"] = replace(benchmark._workshop.search, skeleton=wide)
     result = benchmark.evaluate(Trial(0, Evaluate(MIXED, 6), 3)).result
     del hog
     assert isinstance(result, Failure)

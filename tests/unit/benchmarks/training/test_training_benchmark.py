@@ -126,7 +126,7 @@ def test_another_seed_or_thread_count_never_meets_a_checkpoint(open_tiny: OpenTi
     fresh = _measured(open_tiny(), Evaluate(mixed, 4), seed=2)
     assert fresh.curve == _measured(benchmark, Evaluate(mixed, 4, start=2), seed=2).curve
     two_threads = NB201Training(benchmark._config, Place(None, benchmark._place.cache, threads=2), benchmark._query)
-    assert two_threads._search.identity != benchmark._search.identity
+    assert two_threads._workshop.search.identity != benchmark._workshop.search.identity
 
 
 def test_a_failure_is_an_outcome_that_costs(open_tiny: OpenTiny, mixed: Arch) -> None:
@@ -164,11 +164,11 @@ def test_lack_of_memory_is_an_outcome_that_costs(
 
 def test_the_final_network_trains_on_train_and_valid(open_tiny: OpenTiny, mixed: Arch) -> None:
     benchmark = open_tiny()
-    assert len(benchmark._final.train) == 140
+    assert len(benchmark._workshop.final.train) == 140
     first, again, other = (benchmark.final(mixed, seed) for seed in (1, 1, 2))
     assert set(first) == {"digits/test@2ep(140) trial"}
     assert first == again
-    assert benchmark._final.recipe.epochs == 2
+    assert benchmark._workshop.final.recipe.epochs == 2
     assert set(other) == set(first)
 
 
@@ -190,7 +190,7 @@ def test_test_images_are_opened_by_the_sealed_evaluation_only(
     def closed(*_: object) -> None:
         raise AssertionError("the test images were opened")
 
-    monkeypatch.setattr("benchmarks.training.benchmark.test_images", closed)
+    monkeypatch.setattr("benchmarks.training.workshop.test_images", closed)
     trial = Trial(0, Evaluate(mixed, 1), 5)
     benchmark = open_tiny()
     benchmark.estimate()
