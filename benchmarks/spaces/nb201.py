@@ -211,9 +211,12 @@ class Skeleton:
 
     def multiply_adds(self, arch: str) -> int:
         """Return the multiply-adds of one image through the network with this cell."""
+        return self._fixed_multiply_adds + self.operation_multiply_adds(parse(arch))
+
+    def operation_multiply_adds(self, operations: Sequence[int]) -> int:
+        """Return the multiply-adds of one image through these operations, each in every cell."""
         per_1x1 = self.cells * sum(width**2 * size**2 for width, size in self._stages)
-        cell = parse(arch)
-        return self._fixed_multiply_adds + (cell.count(CONV_1X1) + 9 * cell.count(CONV_3X3)) * per_1x1
+        return (operations.count(CONV_1X1) + 9 * operations.count(CONV_3X3)) * per_1x1
 
     @property
     def _stages(self) -> tuple[tuple[int, int], ...]:

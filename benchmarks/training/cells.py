@@ -8,6 +8,7 @@ deterministic backward pass.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,14 +54,18 @@ class Cell(nn.Module):
         """Return the last node; (n, c, h, w) in and out."""
         nodes: list[Tensor] = [inputs]
         for target in range(1, 4):
-            terms = [
-                self.edges[f"{source}-{target}"](nodes[source])
-                for source in range(target)
-                if f"{source}-{target}" in self.edges
-            ]
-            # A node that nothing reaches stays a tensor of zeros: a convolution after it still adds its shift.
-            nodes.append(sum(terms[1:], start=terms[0]) if terms else torch.zeros_like(inputs))
+            nodes.append(self.node(target, nodes))
         return nodes[-1]
+
+    def node(self, target: int, nodes: Sequence[Tensor]) -> Tensor:
+        """Return a node from all those before it."""
+        terms = [
+            self.edges[f"{source}-{target}"](nodes[source])
+            for source in range(target)
+            if f"{source}-{target}" in self.edges
+        ]
+        # A node that nothing reaches stays a tensor of zeros: a convolution after it still adds its shift.
+        return sum(terms[1:], start=terms[0]) if terms else torch.zeros_like(nodes[0])
 
 
 class Reduction(nn.Module):
@@ -102,6 +107,10 @@ class Network(nn.Module):
         features = self.stem(images)
         for stage in self.stages:
             features = stage(features)
+        return self.classify(features)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the logits of what the last cell gives; (n, c, h, w) to (n, classes)."""
         logits: Tensor = self.classifier(self.head(features).mean((2, 3)))
         return logits
 

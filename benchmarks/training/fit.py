@@ -107,7 +107,7 @@ def _train_one(job: Job, course: Course, shelf: Shelf | None) -> Fit | TrialFail
             if shelf is not None and training.epoch < job.epochs:
                 shelf.offer(key, training.state)
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return TrialFailed("out of memory", 1 if training is None else training.epoch + 1)
     except TrialFailed as failed:
@@ -132,7 +132,8 @@ def _put_away(training: Training, job: Job, course: Course, shelf: Shelf) -> Non
         shelf.save(course.key(job), training.state())
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error means that memory ran out, on whichever device."""
     signs = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
 
