@@ -16,7 +16,7 @@ from math import inf, log10
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.spaces.growth_size import Count, GrowthSkeleton
+from benchmarks.spaces.growth_size import Count, GrowthSkeleton, pair_count
 from benchmarks.spaces.growth_text import (
     CELL_INPUTS,
     CELL_SLOTS,
@@ -158,6 +158,23 @@ class GrowthSpace:
             for pair in pairs_of(plan.of(slot))
             if self._fits(plan.added(slot, layer(self._merge, [pair])))
         )
+
+    def group(self, move: Move) -> str:
+        """Return the slot that a move adds to."""
+        return parse_move(move)[0]
+
+    def attached(self, arch: str, moves: Sequence[Move]) -> float:
+        """Return the multiply-adds of one image through an architecture with these candidates attached."""
+        plan = self.plan(arch)
+        known = {slot: pairs_of(plan.of(slot)) for slot in plan.slots}
+        chosen = [(self._place(move, known), parse_move(move)[1]) for move in moves]
+        candidates = (
+            pair_count(position, pair).multiply_adds
+            for position in self.skeleton.positions(self.form)
+            for slot, pair in chosen
+            if slot == position.slot
+        )
+        return float(self.skeleton.count(plan).multiply_adds + sum(candidates))
 
     def grow(self, arch: Arch, moves: Sequence[Move], merge: str | None = None) -> Arch:
         """Return the architecture with one layer more in each slot that the moves name.
