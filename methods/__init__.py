@@ -8,4 +8,5 @@ METHODS: dict[str, str] = {
     "successive_halving": "methods.successive_halving:SuccessiveHalving",
     "hyperband": "methods.hyperband:Hyperband",
     "surrogate_search": "methods.surrogate_search:SurrogateSearch",
+    "petridish": "methods.petridish:Petridish",
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from harness.core.errors import UsageError, nearest
-from harness.core.interfaces import Finite, Task
-from harness.core.types import Arch, Evaluate, Failure, Measurement, Trial
+from harness.core.interfaces import Finite, Growable, Task
+from harness.core.types import Arch, Evaluate, Failure, Grow, Measurement, Trial
 
 WORST = float("-inf")
 """The signed objective of a failed trial: below every measured one."""
@@ -17,7 +18,7 @@ WORST = float("-inf")
 class BestSoFar:
     """Recommend the best objective among the trials at the highest fidelity told so far.
 
-    Ties go to the one found first; failures are ignored.
+    A grown network stands with those at the search fidelity. Ties go to the one found first; failures are ignored.
     """
 
     def __init__(self, task: Task) -> None:
@@ -30,8 +31,12 @@ class BestSoFar:
         if isinstance(result, Failure):
             return WORST
         value = self.task.value(result)
-        if isinstance(trial.work, Evaluate) and (trial.work.epochs, value) > self._rank:
-            self._best, self._rank = trial.work.arch, (trial.work.epochs, value)
+        work = trial.work
+        if not isinstance(work, Evaluate | Grow):
+            return value
+        epochs = work.epochs if isinstance(work, Evaluate) else self.task.epochs
+        if (epochs, value) > self._rank:
+            self._best, self._rank = work.arch, (epochs, value)
         return value
 
     def tell(self, trial: Trial, result: Measurement | Failure) -> None:
@@ -52,6 +57,20 @@ def finite_space(task: Task) -> Finite:
     if not isinstance(task.space, Finite):
         raise UsageError(
             f"space {task.space.name!r} cannot be listed; choose a benchmark that offers 'finite' (see `harness list`)"
+        )
+    return task.space
+
+
+def growable_space(task: Task) -> Growable:
+    """Return the space of the task as one that grows.
+
+    Raises:
+        UsageError: nothing grows in it.
+    """
+    if not isinstance(task.space, Growable):
+        raise UsageError(
+            f"space {task.space.name!r} has no moves to grow by; choose a benchmark that offers 'grow', or a table "
+            "over a space that grows (see `harness list`)"
         )
     return task.space
 
@@ -91,4 +110,18 @@ def check_choice(option: str, given: object, allowed: Sequence[str]) -> None:
         raise UsageError(
             f"option {option!r}: {given!r} given{nearest(str(given), allowed)}; allowed: {', '.join(allowed)}; "
             "change it in the method's `options`"
+        )
+
+
+def check_amount(option: str, given: object, least: float, *, excluded: bool = False) -> None:
+    """Check that an option is a finite number of at least `least`, or above it where that is `excluded`.
+
+    Raises:
+        UsageError: it is not; the message names the option.
+    """
+    number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+    if not number or given < least or (excluded and given == least):  # type: ignore[operator] # `number` is first
+        bound = f"above {least:g}" if excluded else f"from {least:g} up"
+        raise UsageError(
+            f"option {option!r}: {given!r} given; allowed: a number {bound}; change it in the method's `options`"
         )

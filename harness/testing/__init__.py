@@ -16,6 +16,7 @@ pytest.register_assert_rewrite("harness.testing.benchmarks", "harness.testing.me
 
 # Imported after that line, so that a failing assert shows its values.
 from harness.testing.benchmarks import BenchmarkContract  # noqa: E402
+from harness.testing.growing import GrowingSpace, GrowingToy  # noqa: E402
 from harness.testing.methods import SearcherContract, settings_of, without_global_randomness  # noqa: E402
 from harness.testing.toy import Failing, Toy, ToySpace, Wrapped  # noqa: E402
 from harness.testing.world import (  # noqa: E402
@@ -28,11 +29,14 @@ from harness.testing.world import (  # noqa: E402
     temp_protocol,
     tiny_protocol,
     tiny_track,
+    world_for,
 )
 
 __all__ = [
     "BenchmarkContract",
     "Failing",
+    "GrowingSpace",
+    "GrowingToy",
     "Notebook",
     "Opening",
     "SearcherContract",
@@ -48,4 +52,5 @@ __all__ = [
     "tiny_protocol",
     "tiny_track",
     "without_global_randomness",
+    "world_for",
 ]

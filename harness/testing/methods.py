@@ -16,9 +16,9 @@ from scipy.stats import mannwhitneyu
 
 from harness.core.errors import UsageError
 from harness.core.seeds import SeedTree
-from harness.core.types import Evaluate
+from harness.core.types import Attach, Evaluate, Grow
 from harness.testing.toy import ERROR, VALID
-from harness.testing.world import Notebook, World, attribute, fresh_process, lines_of, play
+from harness.testing.world import GROWING, TOY, Notebook, World, attribute, fresh_process, lines_of, play, world_for
 
 Options = Mapping[str, Any]
 RANDOM_SEARCH = "methods.random_search:RandomSearch"
@@ -75,8 +75,8 @@ def _refuse(name: str) -> Callable[..., NoReturn]:
 class SearcherContract:
     """What the harness demands of a search method.
 
-    Fixtures to supply: `method`, the class as 'module:Class'. To override where the toy benchmark does not offer
-    what the method requires: `world`. Where the method draws nothing at random, set `stochastic = False`.
+    Fixtures to supply: `method`, the class as 'module:Class'. To override where neither toy benchmark offers what the
+    method requires: `world`. Where the method draws nothing at random, set `stochastic = False`.
     """
 
     stochastic: ClassVar[bool] = True
@@ -88,9 +88,9 @@ class SearcherContract:
         raise NotImplementedError("supply the fixture `method`: the method's class as 'module:Class'")
 
     @pytest.fixture
-    def world(self) -> World:
-        """A small study: 40 full trainings of a toy space of 1,024 architectures with learning curves."""
-        return World()
+    def world(self, method: str) -> World:
+        """A small study: 40 full trainings of a toy space of 1,024 architectures, which grow if the method needs it."""
+        return world_for(method)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -186,9 +186,9 @@ class SearcherContract:
 
         Both directions of the objective: an accuracy to maximise, an error to minimise.
         """
-        if world.kind != World().kind and metric == ERROR:
-            pytest.skip("this world is not the toy: it has one objective")
-        if world.kind == World().kind:
+        if world.kind not in (TOY, GROWING) and metric == ERROR:
+            pytest.skip("this world is no toy: it has one objective")
+        if world.kind in (TOY, GROWING):
             direction = "maximize" if metric == VALID else "minimize"
             world = world.changed(objective={"metric": metric, "direction": direction})
         ours = [play(method, world, seed=seed) for seed in range(self.seeds)]
@@ -204,6 +204,8 @@ def _check_work(book: Notebook, world: World) -> None:
     trained: set[tuple[str, int]] = set()
     for entry in sorted(book.trials, key=lambda entry: entry.trial.id) if track.workers == 1 else book.trials:
         work = entry.trial.work
+        if isinstance(work, Grow):
+            assert work.arch in space, f"{work.arch!r} is not in the space"
         if not isinstance(work, Evaluate):
             continue
         assert work.arch in space, f"{work.arch!r} is not in the space"
@@ -218,13 +220,13 @@ def _check_recommended(book: Notebook, world: World) -> None:
     space = world.open().space
     succeeded: set[str] = set()
     for entry in book.told:
-        if entry in book.succeeded and isinstance(entry.trial.work, Evaluate):
+        if isinstance(entry.trial.work, Evaluate | Grow) and entry in book.succeeded:
             succeeded.add(entry.trial.work.arch)
         if entry.recommended is not None:
             assert entry.recommended in space, f"{entry.recommended!r} is not in the space"
         if world.failures == 1.0:
             assert entry.recommended is None, "it recommends an architecture although every trial failed"
-        elif all(isinstance(told.trial.work, Evaluate) for told in book.told):
+        elif all(isinstance(told.trial.work, Evaluate | Attach | Grow) for told in book.told):
             assert entry.recommended in succeeded or not succeeded, f"{entry.recommended!r} was never trained"
             assert succeeded or entry.recommended is None
 

@@ -17,7 +17,7 @@ import pytest
 
 from harness.core.canonical import canonical_json
 from harness.core.codec import result_to_json, work_to_json
-from harness.core.errors import ReplayDiverged
+from harness.core.errors import ReplayDiverged, UsageError
 from harness.core.interfaces import Benchmark, Place, Query
 from harness.core.records import TrialRecord
 from harness.core.registry import registry
@@ -27,6 +27,7 @@ from harness.runner import execute, query_of
 from harness.testing.toy import FULL, TEST, VALID, Failing
 
 TOY = "harness.testing.toy:Toy"
+GROWING = "harness.testing.growing:GrowingToy"
 
 
 def tiny_protocol(
@@ -238,6 +239,24 @@ def play(
         spec = RunSpec("tiny", "1.0.0", world.track.id, name, name, "base", options or {}, seed, seed)
         execute(spec, world.track, benchmark or world.open(), book, lambda _share: None)
     return book
+
+
+def world_for(method: str) -> World:
+    """Return the first of the toy worlds that the method 'module:Class' can search: words, or words that grow.
+
+    Where neither will do, the first, so that a test can say what it lacks.
+    """
+    return next((world for world in (World(), World(kind=GROWING)) if _searches(method, world)), World())
+
+
+def _searches(method: str, world: World) -> bool:
+    if not attribute(method).requires <= world.open().offers:
+        return False
+    try:
+        play(method, world.changed(budget={"limit": 1e-9}))  # asked once, told nothing
+    except UsageError:  # the space has no moves to grow by, for instance
+        return False
+    return True
 
 
 @contextmanager

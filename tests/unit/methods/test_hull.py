@@ -1,0 +1,108 @@
+"""The hull, its band and the closed form of the draw, against hand-made sets and the walk itself."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from methods.hull import Point, band, height, lower_hull, pick, walk_probabilities
+
+
+def points(*pairs: tuple[float, float]) -> list[Point]:
+    return [Point(cost, error, str(index)) for index, (cost, error) in enumerate(pairs)]
+
+
+def at(hull: list[Point]) -> list[tuple[float, float]]:
+    return [(point.cost, point.error) for point in hull]
+
+
+def test_a_single_point_is_its_own_hull() -> None:
+    assert at(lower_hull(points((3, 7)))) == [(3, 7)]
+    assert band(points((3, 7)), 0.0) == [0]
+
+
+def test_points_above_the_segments_are_no_vertices() -> None:
+    assert at(lower_hull(points((1, 10), (2, 9), (3, 2), (5, 1)))) == [(1, 10), (3, 2), (5, 1)]
+
+
+def test_points_on_a_segment_are_no_vertices_but_in_the_narrowest_band() -> None:
+    line = points((1, 10), (2, 8), (3, 6))
+    assert at(lower_hull(line)) == [(1, 10), (3, 6)]
+    assert band(line, 0.0) == [0, 1, 2]
+
+
+def test_a_rising_or_level_tail_is_cut_off() -> None:
+    assert at(lower_hull(points((1, 5), (2, 3), (4, 3), (8, 4)))) == [(1, 5), (2, 3)]
+    assert height(lower_hull(points((1, 5), (2, 3), (8, 4))), 100) == 3
+
+
+def test_of_one_cost_the_lowest_error_stands_then_the_first_name() -> None:
+    tied = [Point(1, 4, "b"), Point(1, 3, "z"), Point(1, 3, "a"), Point(2, 2, "y")]
+    assert lower_hull(tied) == [Point(1, 3, "a"), Point(2, 2, "y")]
+    assert lower_hull(tied[::-1]) == lower_hull(tied)
+    assert band(tied, 0.0) == [1, 2, 3]  # equal points are in the band together
+
+
+def test_the_hull_is_linear_between_vertices() -> None:
+    hull = lower_hull(points((1, 10), (3, 4)))
+    assert [height(hull, cost) for cost in (1, 2, 3, 9)] == [10, 7, 4, 4]
+
+
+coordinates = st.integers(0, 40).map(float)
+clouds = st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=30).map(lambda pairs: points(*pairs))
+
+
+@given(clouds)
+def test_no_point_lies_below_the_hull_and_the_hull_is_convex(cloud: list[Point]) -> None:
+    hull = lower_hull(cloud)
+    assert all(point.error >= height(hull, point.cost) - 1e-9 for point in cloud)
+    slopes = [(right.error - left.error) / (right.cost - left.cost) for left, right in pairwise(hull)]
+    assert all(slope < 0 for slope in slopes)
+    assert all(first < second for first, second in pairwise(slopes))
+    assert set(hull) <= set(cloud)
+
+
+@given(clouds, st.floats(0, 1), st.floats(0, 1))
+def test_the_band_only_widens_with_eps(cloud: list[Point], first: float, second: float) -> None:
+    narrow, wide = sorted((first, second))
+    assert set(band(cloud, narrow)) <= set(band(cloud, wide))
+    vertices = set(lower_hull(cloud))
+    assert vertices <= {cloud[index] for index in band(cloud, 0.0)}
+
+
+def walk(uses: list[int], rng: np.random.Generator) -> int:
+    """The draw of the published program, pass by pass."""
+    while True:
+        for index, count in enumerate(uses):
+            if rng.random() < 1 / (count + 1):
+                return index
+
+
+@pytest.mark.parametrize("uses", [[1], [3, 1, 2], [5, 5, 5, 5], [9, 1, 30, 2, 4]])
+def test_closed_form_agrees_with_the_walk(uses: list[int]) -> None:
+    rng = np.random.Generator(np.random.PCG64(17))
+    seen = np.bincount([walk(uses, rng) for _ in range(6000)], minlength=len(uses))
+    expected = 6000 * np.array(walk_probabilities(uses))
+    if len(uses) == 1:
+        assert seen.tolist() == expected.tolist() == [6000]
+    else:
+        assert chisquare(seen, expected).pvalue > 0.001
+
+
+@pytest.mark.parametrize("uses", [[3, 1, 2], [0, 4], [4, 0, 2]])
+def test_one_number_draws_from_the_closed_form(uses: list[int]) -> None:
+    probabilities = walk_probabilities(uses)
+    grid = (np.arange(3000) + 0.5) / 3000
+    shares = np.bincount([pick(probabilities, number) for number in grid], minlength=len(uses)) / 3000
+    assert shares == pytest.approx(probabilities, abs=1 / 3000)
+
+
+def test_the_walk_ends_at_the_first_point_that_was_no_parent() -> None:
+    assert walk_probabilities([0, 0, 3]) == [1, 0, 0]
+    assert walk_probabilities([1, 0, 3]) == [0.5, 0.5, 0]
+    assert walk_probabilities([10**6, 10**6]) == pytest.approx([0.5, 0.5], abs=1e-6)
