@@ -94,15 +94,14 @@ class GrowthSpace:
             skeleton: the network around the cells, which limits and costs are counted on.
             form: 'cell' grows the two types of cells, 'macro' every cell of the network by itself.
             limits: where growth ends.
-            merge: how a layer joins its pairs where nobody says otherwise.
+            merge: how the layers of sampled architectures join their pairs.
             pairs: how many pairs a layer of a sampled architecture joins (Petridish: 3).
 
         Raises:
             UsageError: a value is not allowed.
         """
-        for key, given, allowed in (("form", form, FORMS), ("merge", merge, MERGES)):
-            if given not in allowed:
-                raise UsageError(f"growth: {key} is {given!r}{nearest(given, allowed)}; give {' or '.join(allowed)}")
+        self._refuse("form", form, FORMS)
+        self._refuse("merge", merge, MERGES)
         most = len(CELL_INPUTS) * len(OPERATIONS)
         if not 1 <= pairs <= most:
             raise UsageError(f"growth: pairs is {pairs}; a layer on a seed joins 1 to {most}")
@@ -176,21 +175,22 @@ class GrowthSpace:
         )
         return float(self.skeleton.count(plan).multiply_adds + sum(candidates))
 
-    def grow(self, arch: Arch, moves: Sequence[Move], merge: str | None = None) -> Arch:
-        """Return the architecture with one layer more in each slot that the moves name.
+    def grow(self, arch: Arch, moves: Sequence[Move], merge: str = "concat") -> Arch:
+        """Return the architecture with one layer more in each slot that the moves name, joined by `merge`.
 
         It may lie beyond the limits, and then it is not `in` the space.
 
         Raises:
-            UsageError: a move is none of this architecture, is made twice, or there is none.
+            UsageError: a move is none of this architecture, is made twice, or there is none; `merge` is unknown.
         """
+        self._refuse("merge", merge, MERGES)
         plan = self.plan(arch)
         known = {slot: pairs_of(plan.of(slot)) for slot in plan.slots}
         chosen = sorted((self._place(move, known), pair) for move in set(moves) for pair in [parse_move(move)[1]])
         if not chosen or len(chosen) < len(moves):
             raise UsageError(f"growth: {list(moves)} is no step of growth; give different moves, at least one")
         for slot, group in groupby(chosen, key=lambda choice: choice[0]):
-            plan = plan.added(plan.slots[slot], layer(merge or self._merge, [pair for _, pair in group]))
+            plan = plan.added(plan.slots[slot], layer(merge, [pair for _, pair in group]))
         return compose(plan)
 
     def _place(self, move: Move, known: dict[str, tuple[Pair, ...]]) -> int:
@@ -235,6 +235,11 @@ class GrowthSpace:
                 row[1 + kind * len(OPERATIONS) + OPERATIONS.index(pair.operation)] += 1
         sizes = [log10(number) for number in self.skeleton.count(plan)]
         return np.concatenate([features.ravel(), np.array(sizes[::-1], dtype=np.float32)])
+
+    @staticmethod
+    def _refuse(key: str, given: str, allowed: Sequence[str]) -> None:
+        if given not in allowed:
+            raise UsageError(f"growth: {key} is {given!r}{nearest(given, allowed)}; give {' or '.join(allowed)}")
 
     def _belongs(self, plan: Plan) -> bool:
         return plan.form == self.form and len(plan.layers) == len(self._seed.layers)

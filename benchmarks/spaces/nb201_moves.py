@@ -152,8 +152,8 @@ class GrowingNasBench201(NasBench201):
         del move
         return "cell"
 
-    def grow(self, arch: Arch, moves: Sequence[Move]) -> Arch:
-        """Return the cell with all these moves made.
+    def grow(self, arch: Arch, moves: Sequence[Move], merge: str = "concat") -> Arch:  # noqa: ARG002 - a node is a sum
+        """Return the cell with all these moves made; there is nothing to join, whatever `merge` says.
 
         Raises:
             UsageError: a move is not legal, or two set the same edge or wake the same node.

@@ -87,8 +87,8 @@ class Growable(Protocol):
         """The part of an architecture that a move changes (a cell type): moves of one group compete."""
         ...
 
-    def grow(self, arch: Arch, moves: Sequence[Move]) -> Arch:
-        """Return the architecture that has all these moves made.
+    def grow(self, arch: Arch, moves: Sequence[Move], merge: str = "concat") -> Arch:
+        """Return the architecture that has all these moves made, and joined by `merge` where they become one layer.
 
         Raises:
             UsageError: a move is not legal in `arch`, or two of them cannot be made together.

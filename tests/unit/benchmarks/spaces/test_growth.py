@@ -204,7 +204,7 @@ def test_wrong_skeletons_are_refused(options: dict[str, int], message: str) -> N
     ("options", "message"),
     [
         ({"form": "makro"}, "did you mean 'macro'"),
-        ({"merge": "cat"}, "form|merge is 'cat'"),
+        ({"merge": "cat"}, "merge is 'cat'"),
         ({"pairs": 15}, "joins 1 to 14"),
     ],
 )
