@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.spaces.nb201 import NasBench201
+from benchmarks.spaces.nb201_moves import GrowingNasBench201
 from benchmarks.tabular.benchmark import TableBenchmark
 from benchmarks.tabular.digits201_file import BUILD, NAME, SHIPPED, load
 from benchmarks.tabular.digits201_import import IMPORTER, content_of
@@ -31,7 +31,7 @@ class Digits201(TableBenchmark):
         file: str = ""
 
     def __init__(self, config: Config, place: Place, query: Query) -> None:
-        super().__init__("digits201", open_packed(located(config.file, place), place), NasBench201(), query, {})
+        super().__init__("digits201", open_packed(located(config.file, place), place), GrowingNasBench201(), query, {})
 
     def manifest(self) -> dict[str, Json]:
         """Return what a record says of the table, with the recipe, the images and the machine behind it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.spaces.nb201 import NasBench201
+from benchmarks.spaces.nb201_moves import GrowingNasBench201
 from benchmarks.tabular.benchmark import TableBenchmark
 from benchmarks.tabular.imports import open_known
 from benchmarks.tabular.names import parse
@@ -44,7 +44,7 @@ class NB201Table(TableBenchmark):
                 "benchmark.options.dataset names; make the two agree"
             )
         table = open_known(config.table, None if config.source == "auto" else config.source, place)
-        super().__init__(f"nb201/{config.table}/{config.dataset}", table, NasBench201(), query, _absent(table))
+        super().__init__(f"nb201/{config.table}/{config.dataset}", table, GrowingNasBench201(), query, _absent(table))
 
 
 def _absent(table: Table) -> dict[str, str]:

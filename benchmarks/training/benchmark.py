@@ -9,10 +9,12 @@ from functools import cached_property, reduce
 from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.spaces.nb201 import NasBench201, parse
+from benchmarks.spaces.nb201 import parse
+from benchmarks.spaces.nb201_moves import GrowingNasBench201
 from benchmarks.training.data import facts, open_dataset
 from benchmarks.training.landmarks import AVERAGE, HEAVIEST, LIGHTEST
 from benchmarks.training.naming import Names, check_query, kind
+from benchmarks.training.recipe import describe_phases
 from benchmarks.training.settings import ENGINES, TrainingConfig, check_engine
 from harness.core.budget import Budget
 from harness.core.canonical import Json
@@ -20,10 +22,12 @@ from harness.core.errors import TrialFailed, Unsupported, UsageError
 from harness.core.interfaces import Estimate, Place, Query
 from harness.core.types import (
     Arch,
+    Attach,
     Capability,
     Cost,
     Evaluate,
     Failure,
+    Grow,
     Measurement,
     MetricSchema,
     Outcome,
@@ -33,6 +37,7 @@ from harness.core.types import (
 
 if TYPE_CHECKING:
     from benchmarks.training.fit import Fit
+    from benchmarks.training.nursery import Nursery
     from benchmarks.training.workshop import Workshop
 
 TRAINER_VERSION = 1
@@ -40,12 +45,16 @@ TRAINER_VERSION = 1
 
 
 class NB201Training:
-    """Networks of the NAS-Bench-201 space, each trained from scratch with the seed of its trial.
+    """Networks of the NAS-Bench-201 space, each trained from scratch with the seed of its trial, or grown from another.
 
     A trial is charged its epochs and their training multiply-adds: three forward passes for each image and epoch (one
     forward, two backward); validation is not charged. Partial trainings are the first epochs of the search schedule,
     and what is answered for them does not depend on whether a checkpoint was there to continue from. The networks of
     trials are tested only where the query names a test accuracy of the search schedule.
+
+    Attachments and growths go on from the network that their lineage left behind. They are charged likewise, with the
+    multiply-adds of every candidate counted, and in epochs as many of the bare network as those multiply-adds train
+    (see `benchmarks.training.nursery.phase_cost`).
     """
 
     Config: ClassVar[type[TrainingConfig]] = TrainingConfig
@@ -59,7 +68,7 @@ class NB201Training:
 
             check_device(place.device)
         check_engine(config.engine, place.device)
-        self.space = NasBench201()
+        self.space = GrowingNasBench201()
         self._config, self._place, self._query = config, place, query
         self._facts = facts(config.dataset)
         self._skeleton = self._facts.skeleton(config.channels, config.cells)
@@ -67,14 +76,16 @@ class NB201Training:
         train, valid = len(self._data.train), len(self._data.valid)
         self._names = Names(config.dataset, query.search_epochs, query.final_epochs, train, train + valid)
         self.fidelities = _fidelities(config, query)
-        self.metrics: MetricSchema = self._names.schema(self.fidelities)
-        check_query(query, self._names, self.metrics)
+        trained, grown = self._names.schema(self.fidelities), self._names.grown()
+        check_query(query, self._names, trained)
+        self.metrics = MetricSchema(trained.open | grown.open, trained.sealed | grown.sealed)
 
     @property
     def offers(self) -> frozenset[Capability]:
         """What it can do; partial trainings where more than one fidelity may be asked for."""
         always = {Capability.EVALUATE, Capability.FINITE, Capability.ENCODABLE, Capability.THINK}
-        return frozenset(always | ({Capability.PARTIAL} if len(self.fidelities) > 1 else set()))
+        grown = {Capability.ATTACH, Capability.GROW}
+        return frozenset(always | grown | ({Capability.PARTIAL} if len(self.fidelities) > 1 else set()))
 
     def manifest(self) -> dict[str, Json]:
         """Return what defines its numbers, and nothing of this machine."""
@@ -86,6 +97,7 @@ class NB201Training:
             "space": self.space.name,
             "data": self._data.manifest(),
             "recipe": recipe,
+            "phases": describe_phases(self._config.phase_recipe()),
             "skeleton": asdict(self._skeleton),
             "initialisation": "uniform within 1 / sqrt(fan in) per layer, normalisation at 1 and 0",
             "final": "trained on train and valid together, from scratch",
@@ -98,19 +110,22 @@ class NB201Training:
         return self._workshop.environment()
 
     def evaluate(self, trial: Trial) -> Outcome:
-        """Train the architecture of a trial; failures are outcomes that cost what was trained.
+        """Train what a trial asks for; failures are outcomes that cost what was trained.
 
         Raises:
-            Unsupported: the work is no evaluation, inherits weights, or asks for epochs that are not offered.
-            UsageError: the architecture is not of this space.
+            Unsupported: the work is of another kind, inherits weights, or asks for epochs that are not offered.
+            UsageError: the architecture is not of this space, or its lineage does not lead to it.
         """
+        if isinstance(trial.work, Attach | Grow):
+            self._accept(founder_of(trial.work))
+            return self._nursery.answer(trial)
         work = self._accept(trial.work)
         result = self._workshop.train(work.arch, trial.seed, work.epochs, self._workshop.search)
         if isinstance(result, TrialFailed):
             spent = max(1.0, result.spent_epochs - work.start)  # an epoch was begun in any case
             return Outcome(Failure(result.reason, self._cost(work.arch, spent, len(self._data.train))))
-        tested = not self._searched_tests.keys().isdisjoint(self._query.sealed)
-        sealed = self._tested(self._names.at("test", work.epochs), result) if tested else {}
+        self._nursery.lineage.remember(work, trial.seed, result.network)
+        sealed = self._tested(self._names.at("test", work.epochs), result) if self._tests_trials else {}
         return Outcome(self._measurement(work, result), sealed)
 
     def final(self, arch: Arch, seed: int) -> Mapping[str, float]:
@@ -217,9 +232,29 @@ class NB201Training:
 
         return Workshop(self._config, self._place, self._query, self._data, self.manifest())
 
+    @cached_property
+    def _nursery(self) -> Nursery:
+        from benchmarks.training.nb201_nursery import open_nursery  # noqa: PLC0415 - loads torch
+
+        tested = self._workshop.tested if self._tests_trials else None
+        return open_nursery(
+            self._config, self._workshop, self._names, self._query.objective, self._place.cache, test=tested
+        )
+
+    @property
+    def _tests_trials(self) -> bool:
+        return not self._searched_tests.keys().isdisjoint(self._query.sealed)
+
     @property
     def _searched_tests(self) -> dict[str, int]:
         return {self._names.at("test", epochs): epochs for epochs in self.fidelities}
+
+
+def founder_of(work: Work) -> Work:
+    """Return the work that a lineage began with."""
+    while isinstance(work, Attach | Grow):
+        work = work.after
+    return work
 
 
 def _fidelities(config: TrainingConfig, query: Query) -> tuple[int, ...]:

@@ -8,6 +8,9 @@ from harness.core.errors import UsageError, nearest
 from harness.core.interfaces import Query
 from harness.core.types import MetricSchema
 
+_PHASE = ("valid", "valid-before", "train-loss")
+_ATTACHED = ("valid-attached", "valid-attached-before", "drift")
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -48,6 +51,21 @@ class Names:
         """Return the name of 'valid', 'test' or 'train-loss' after so many epochs of the search schedule."""
         spent = f"{self.search}" if epochs == self.search else f"{epochs}of{self.search}"
         return f"{self.dataset}/{metric}@{spent}ep({count(self.train)}) trial"
+
+    def phase(self, metric: str, phase: str) -> str:
+        """Return the name of a metric of a phase, 'attach' or 'grow', which starts from a network that was trained.
+
+        'valid' and 'train-loss' at its end, 'valid-before' at its start; of an attachment 'valid-attached' and
+        'valid-attached-before' with the candidates, where they change a value, and 'drift', how far the parent went
+        from where it had gone without candidates; 'test' of a child, sealed.
+        """
+        return f"{self.dataset}/{metric}@{phase}({count(self.train)}) trial"
+
+    def grown(self) -> MetricSchema:
+        """Return the names of what attachments and growths answer."""
+        both = {self.phase(metric, phase) for metric in _PHASE for phase in ("attach", "grow")}
+        attached = {self.phase(metric, "attach") for metric in _ATTACHED}
+        return MetricSchema(frozenset(both | attached), frozenset({self.phase("test", "grow")}))
 
     def schema(self, fidelities: tuple[int, ...]) -> MetricSchema:
         """Return which names a method may learn and which are sealed."""

@@ -18,7 +18,7 @@ from harness.core.types import Arch, Attach, Evaluate, Grow, Move
 OPEN_AT = 0.5
 """The share of a child's phase after which its gates stand at exactly 1; until then they rise evenly from 0."""
 
-INHERITANCE = ("weights", "scratch")
+INHERITANCE = ("weights", "nothing")
 MERGES = ("sum",)
 
 
@@ -177,7 +177,7 @@ class NB201Family:
             UsageError: the child is not what the moves give, or cannot start or be merged in this way.
         """
         check_growth(self._space, work)
-        if work.inherit == "scratch":
+        if work.inherit == "nothing":
             return self.found(work.arch, seed)
         assert isinstance(attached, AttachedNetwork)
         moves = read_moves(attached.arch, work.moves)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,13 +15,10 @@ from torch.nn import functional
 from benchmarks.training.attach import Attached, diagnostics, shrink
 from benchmarks.training.augment import draw, flip_and_crop, normalise
 from benchmarks.training.checkpoint import State
-from benchmarks.training.evaluate import BATCH, Resident, accuracy
-from benchmarks.training.recipe import Recipe
+from benchmarks.training.evaluate import Resident, accuracy
+from benchmarks.training.recipe import GRADIENT_LIMIT, PROBED, Recipe
 from harness.core.errors import TrialFailed
 from harness.core.seeds import SeedTree
-
-PROBED = BATCH
-"""Validation images of the one pass from which the diagnostics of the candidates are computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,6 @@ class Regime:
         train: the images to train on.
         valid: the images to validate on, clean.
         threads: of the CPU.
-        clip: the largest norm of a gradient, for the parent's parameters and for the candidates' apart.
         identity: names everything beside the work and the seed that determines bits.
     """
 
@@ -42,7 +38,6 @@ class Regime:
     valid: Resident
     threads: int
     identity: str
-    clip: float = 5.0
 
 
 @runtime_checkable
@@ -62,7 +57,8 @@ class Report:
         train_loss: mean loss of each epoch, over augmented images.
         valid: accuracy in percent before the phase and after each epoch, without candidates.
         attached: the same with the candidates attached; empty where there are none or they change no value.
-        scores: of each move its weight `MOVE`, and `MOVE|-cos` and `MOVE|<g,c>` (see `attach.diagnostics`).
+        scores: of each move the size of its weight, `MOVE`, the weight itself, `MOVE|omega`, and the diagnostics
+            `MOVE|-cos` and `MOVE|<g,c>` (see `attach.diagnostics`).
     """
 
     train_loss: tuple[float, ...]
@@ -85,7 +81,7 @@ class Phase:
         self.network = network
         self._regime, self._penalty = regime, penalty
         self._recipe = replace(regime.recipe, epochs=max(1, epochs))
-        self._groups = [Group(part, self._recipe, regime.clip) for part in _parts(network) if part]
+        self._groups = [Group(part, self._recipe) for part in _parts(network) if part]
         self._generators = {
             name: torch.Generator().manual_seed(seeds.child(name).seed()) for name in ("order", "augment")
         }
@@ -184,7 +180,7 @@ class Phase:
 class Group:
     """Parameters that are trained by themselves: an optimiser and a limit on the norm of their gradient."""
 
-    def __init__(self, parts: Sequence[dict[str, Any]], recipe: Recipe, clip: float) -> None:
+    def __init__(self, parts: Sequence[dict[str, Any]], recipe: Recipe) -> None:
         self.optimiser = torch.optim.SGD(
             parts,
             lr=recipe.learning_rate,
@@ -193,7 +189,6 @@ class Group:
             nesterov=True,
             foreach=False,
         )
-        self._clip = clip
         self._parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
 
     def clear(self) -> None:
@@ -202,7 +197,7 @@ class Group:
 
     def step(self, rate: float) -> None:
         """Limit the gradient of these parameters and go one step."""
-        nn.utils.clip_grad_norm_(self._parameters, self._clip, foreach=False)
+        nn.utils.clip_grad_norm_(self._parameters, GRADIENT_LIMIT, foreach=False)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
@@ -230,14 +225,16 @@ def _changes(network: nn.Module) -> bool:
 
 
 def scores_of(attached: Attached, valid: Resident) -> dict[str, float]:
-    """Return the weight of each move and its diagnostics on the first validation images, without a trace.
+    """Return the weight of each move and its diagnostics on the first validation images; the network stays as it is.
 
     The network is in the mode of evaluation; the candidates normalise by the batch, so that candidates that were never
     trained can be compared too.
     """
     if not attached.moves:
         return {}
-    weights = {str(move): float(weight) for move, weight in zip(attached.moves, attached.omega.detach(), strict=True)}
+    omega = {str(move): float(weight) for move, weight in zip(attached.moves, attached.omega.detach(), strict=True)}
+    weights = {move: abs(weight) for move, weight in omega.items()}
+    weights |= {f"{move}|omega": weight for move, weight in omega.items()}
     probe = copy.deepcopy(attached).eval()
     probe.points.train()
     probe.record(on=True)
@@ -254,20 +251,3 @@ def distance(first: Iterable[Tensor], second: Iterable[Tensor]) -> float:
         apart += float((one.detach().double() - other.detach().double()).square().sum())
         norm += float(other.detach().double().square().sum())
     return math.sqrt(apart / norm) if norm else 0.0
-
-
-Keep = Callable[[Callable[[], State]], None]
-"""Offered the state after every epoch but the last."""
-
-
-def train_phase(phase: Phase, epochs: int, keep: Keep) -> Report:
-    """Train a phase to its end and report.
-
-    Raises:
-        TrialFailed: it diverged, or memory ran out.
-    """
-    while phase.epoch < epochs:
-        phase.advance()
-        if phase.epoch < epochs:
-            keep(phase.state)
-    return phase.report()

@@ -11,6 +11,15 @@ from harness.core.errors import UsageError
 
 Precision = Literal["fp32", "tf32", "bf16"]
 
+PHASES_VERSION = 1
+"""Raised on any change of what a phase of a growing network computes."""
+
+GRADIENT_LIMIT = 5.0
+"""The largest norm of a gradient in a phase, for the parent's parameters and for the candidates' apart."""
+
+PROBED = 500
+"""Validation images of the one pass from which the diagnostics of candidates are computed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -67,6 +76,16 @@ class Recipe:
     def describe(self) -> dict[str, Json]:
         """Return the recipe as plain data for manifests."""
         return {"optimiser": "SGD, Nesterov", **asdict(self)}
+
+
+def describe_phases(recipe: Recipe) -> dict[str, Json]:
+    """Return what the phases that go on from a trained network do, for manifests."""
+    return {
+        "version": PHASES_VERSION,
+        "learning_rate": recipe.learning_rate,
+        "gradient_limit": GRADIENT_LIMIT,
+        "probed": PROBED,
+    }
 
 
 def _check(key: str, value: float, *, low: float) -> None:

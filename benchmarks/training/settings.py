@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
@@ -69,6 +69,10 @@ class TrainingConfig:
         train_images: train on the first so many images of the training split; null for all.
         valid_images: validate on the first so many images of the validation split; null for all.
         fidelities: epochs of the search schedule at which a network may be asked for; empty for every epoch.
+        phase_learning_rate: learning rate at the start of phases that go on from a trained network; null for that of
+            the recipe.
+        drift: whether each attachment also trains its parent without candidates, to measure how far they drove it;
+            not charged.
 
     Raises:
         UsageError: a value is outside its range.
@@ -89,6 +93,8 @@ class TrainingConfig:
     flip: bool = False
     crop_padding: int = 1
     precision: Precision = "fp32"
+    phase_learning_rate: float | None = None
+    drift: bool = False
 
     def __post_init__(self) -> None:
         known = facts(self.dataset)
@@ -100,6 +106,13 @@ class TrainingConfig:
         if list(self.fidelities) != sorted({epochs for epochs in self.fidelities if epochs >= 1}):
             raise UsageError(f"fidelities are {list(self.fidelities)}; give epochs in rising order, from 1 on")
         self.recipe(1)
+        self.phase_recipe()
+
+    def phase_recipe(self) -> Recipe:
+        """Return the recipe of phases; each has a schedule of its own length."""
+        recipe = self.recipe(1)
+        rate = self.phase_learning_rate
+        return recipe if rate is None else replace(recipe, learning_rate=rate)
 
     def recipe(self, epochs: int) -> Recipe:
         """Return the recipe with a schedule of so many epochs."""

@@ -43,7 +43,11 @@ class Workshop:
     def test(self, fit: Fit) -> float:
         """Return the test accuracy in percent, or NaN where a logit is not finite."""
         with bitwise(self._place.threads):
-            return accuracy(fit.network, self._test)
+            return accuracy(fit.network, self.tested())
+
+    def tested(self) -> Resident:
+        """Return the test images on the device."""
+        return self._test
 
     def pace(self) -> Pace:
         """Return how fast this machine trains an average cell, from a few timed steps."""
