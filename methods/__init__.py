@@ -9,4 +9,5 @@ METHODS: dict[str, str] = {
     "hyperband": "methods.hyperband:Hyperband",
     "surrogate_search": "methods.surrogate_search:SurrogateSearch",
     "petridish": "methods.petridish:Petridish",
+    "petridish_hull_tabular": "methods.petridish_hull_tabular:PetridishHullTabular",
 }

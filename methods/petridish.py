@@ -19,8 +19,8 @@ from harness.core.errors import UsageError
 from harness.core.interfaces import Task
 from harness.core.types import Attach, Capability, Evaluate, Failure, Grow, Measurement, Move, Trial, Work
 from methods.base import BestSoFar, growable_space
+from methods.growth import cost_of, error_of, founder, moves_of
 from methods.petridish_options import Options
-from methods.plane import cost_of, error_of
 from methods.pool import Member, Pool
 from methods.selection import ranked
 
@@ -58,7 +58,7 @@ class Petridish(BestSoFar):
             return Evaluate(self._seeds.popleft(), self.task.epochs)
         parent = self._pool.draw(self._parents)
         if parent is None:
-            return Evaluate(self.task.space.sample(self._founders), self.task.epochs)
+            return Evaluate(founder(self.task, self._founders), self.task.epochs)
         return self._attach(parent)
 
     def tell(self, trial: Trial, result: Measurement | Failure) -> None:
@@ -124,7 +124,7 @@ class Petridish(BestSoFar):
         depth = above.depth + 1 if above else 0
         inherited = above.uses if above and self._config.parents == "archai" else 0
         ended = depth == self._config.max_growths or cost > (self._config.max_cost or float("inf"))
-        moves = () if ended else tuple(self._space.moves(work.arch))
+        moves = () if ended else moves_of(self._space, work.arch)
         member = Member(work, cost, error_of(self.task, result), moves, depth, inherited)
         self._members[work] = member
         self._pool.add(member)

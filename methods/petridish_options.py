@@ -31,7 +31,8 @@ class Options:
             steepest slope of the loss.
         keep: the most candidates that one growth makes real in a group of moves; 1 suits NAS-Bench-201.
         grow: 'one' grows one group of moves (a cell type) drawn at random, 'both' grows every group.
-        merge: how the chosen candidates are joined: concatenated and projected, or as a weighted sum.
+        merge: how the chosen candidates are joined: concatenated and projected, or summed; the cells of NAS-Bench-201
+            know the sum alone.
         inherit: what a child starts from: the weights of parent and candidates, nothing, or all but the projection.
         parents: 'hull' walks the band above the lower hull as the published program does, 'archai' weighs it as that
             re-implementation does, 'uniform-band', 'uniform-pool' and 'greedy' are controls.

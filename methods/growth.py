@@ -1,10 +1,15 @@
-"""Read off a measurement where a network stands in the plane of error over cost."""
+"""Hold what methods that grow share: where a network stands in the plane of the hull, its moves, further founders."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.core.errors import UsageError
-from harness.core.interfaces import Task
-from harness.core.types import Measurement
+from harness.core.interfaces import Growable, Task
+from harness.core.types import Arch, Measurement, Move
+from methods.base import growable_space
+
+_DRAWS = 1000
 
 
 def error_of(task: Task, result: Measurement) -> float:
@@ -26,3 +31,21 @@ def cost_of(result: Measurement, axis: str) -> float:
             "track's `objective.secondary`, or choose another `cost`"
         )
     return result.metrics[found[0]]
+
+
+def moves_of(space: Growable, arch: Arch) -> tuple[Move, ...]:
+    """Return the moves of an architecture; none where the space refuses to grow it (a cell with a dead edge)."""
+    try:
+        return tuple(space.moves(arch))
+    except UsageError:
+        return ()
+
+
+def founder(task: Task, rng: np.random.Generator) -> Arch:
+    """Return an architecture drawn from the space's own distribution, again and again until it is one that grows."""
+    space = growable_space(task)
+    for _ in range(_DRAWS):
+        arch = task.space.sample(rng)
+        if moves_of(space, arch):
+            break
+    return arch
