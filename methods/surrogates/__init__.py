@@ -7,4 +7,9 @@ SURROGATES: dict[str, str] = {
     "forest": "methods.surrogates.controls:Forest",
     "gaussian_process": "methods.surrogates.controls:GaussianProcess",
     "network": "methods.surrogates.controls:Network",
+    "spd_untrained": "methods.surrogates.dishes:UntrainedDish",
+    "spd": "methods.surrogates.dishes:SyntheticPetriDish",
+    "spd_averaged": "methods.surrogates.dishes:AveragedDishes",
+    "spd_emphatic": "methods.surrogates.dishes:EmphaticDish",
+    "spd_forest": "methods.surrogates.dishes:DishAndForest",
 }

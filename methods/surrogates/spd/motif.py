@@ -17,6 +17,7 @@ from harness.core.errors import DataCorrupt, UsageError, nearest
 Params = dict[str, Tensor]
 
 MOTIFS: dict[str, str] = {
+    "nb201-cell": "methods.surrogates.spd.cell:CellMotif",
     "sigmoid-slope": "methods.surrogates.spd.motif:SigmoidMotif",
 }
 
