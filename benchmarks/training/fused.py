@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.training.augment import draw, flip_and_crop, normalise
-from benchmarks.training.bundle import Bundle, assemble, extract
+from benchmarks.training.bundle import Bundle
 from benchmarks.training.cells import build
 from benchmarks.training.checkpoint import Shelf
 from benchmarks.training.determinism import bitwise
 from benchmarks.training.evaluate import Resident
 from benchmarks.training.fit import Course, Fit, Job
+from benchmarks.training.packing import assemble, extract
 from harness.core.errors import TrialFailed, UsageError
 from harness.core.seeds import SeedTree
 

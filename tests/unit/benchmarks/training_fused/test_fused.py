@@ -13,11 +13,12 @@ from torch import Tensor
 
 from benchmarks.spaces.nb201 import CONV_1X1, CONV_3X3, EDGES, NONE, POOL, SKIP, compose, parse
 from benchmarks.training import data, fit, fused
-from benchmarks.training.bundle import assemble, plan_routes
 from benchmarks.training.determinism import bitwise
 from benchmarks.training.evaluate import to_device
 from benchmarks.training.fit import Course, Fit, Job
+from benchmarks.training.packing import assemble
 from benchmarks.training.recipe import Recipe
+from benchmarks.training.routes import plan_routes
 from harness.core.errors import TrialFailed, UsageError
 from harness.core.interfaces import Place
 
