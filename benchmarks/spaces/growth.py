@@ -87,6 +87,7 @@ class GrowthSpace:
         limits: Limits | None = None,
         merge: str = "concat",
         pairs: int = 3,
+        founder: str | None = None,
     ) -> None:
         """Set the space up.
 
@@ -96,6 +97,7 @@ class GrowthSpace:
             limits: where growth ends.
             merge: how the layers of sampled architectures join their pairs.
             pairs: how many pairs a layer of a sampled architecture joins (Petridish: 3).
+            founder: what growth begins with in place of the seed cells.
 
         Raises:
             UsageError: a value is not allowed.
@@ -111,6 +113,7 @@ class GrowthSpace:
         self._seed = Plan(form, ((),) * count)
         if not self._fits(self._seed):
             raise UsageError(f"growth: the seed itself is beyond the limits {self.limits}; raise them")
+        self._founder = compose(self.plan(founder)) if founder else compose(self._seed)
 
     def __contains__(self, arch: object) -> bool:
         try:
@@ -142,8 +145,8 @@ class GrowthSpace:
         return self.skeleton.count(self.plan(arch))
 
     def seeds(self) -> tuple[Arch, ...]:
-        """Return what growth begins with: the seed cell in every slot."""
-        return (compose(self._seed),)
+        """Return what growth begins with: the seed cell in every slot, or the founder."""
+        return (self._founder,)
 
     def moves(self, arch: Arch) -> Sequence[Move]:
         """Return every pair of an input and an operation that a next layer may hold, slot by slot.

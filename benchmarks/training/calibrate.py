@@ -56,7 +56,7 @@ def calibrate(engine: Trainer, course: Course) -> Pace:
         watch = Stopwatch()
         accuracy(fit.network, split)
         validation = watch.lap()
-    return Pace(seconds / images, validation / len(split), _peak(course.train.pixels.device), images)
+    return Pace(seconds / images, validation / len(split), peak(course.train.pixels.device), images)
 
 
 def _time(engine: Trainer, course: Course, images: int) -> tuple[float, Fit]:
@@ -73,7 +73,8 @@ def _first(split: Resident, images: int) -> Resident:
     return replace(split, pixels=split.pixels[:images], labels=split.labels[:images])
 
 
-def _peak(device: torch.device) -> int:
+def peak(device: torch.device) -> int:
+    """Return the bytes at the peak, of the process, or of the accelerator where there is one."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

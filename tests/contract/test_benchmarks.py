@@ -18,6 +18,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "digits201": {"file": "digits201.npz"},
+    "growth-training": {"channels": 2, "reductions": 1, "train_images": 128, "valid_images": 100},
     "nb201": {"table": "nb201-v1.1", "dataset": "cifar10"},
     "nb201-training": {"channels": 2, "train_images": 128, "valid_images": 100},
     "table": {"manifest": "table.yaml"},
@@ -29,6 +30,9 @@ QUERIES = {
         ("digits/test@9ep(640) mean-of-trials",),
         9,
         9,
+    ),
+    "growth-training": Query(
+        "digits/valid@2ep(128) trial", ("digits/multiply-adds",), ("digits/test@2ep(228) trial",), 2, 2
     ),
     "nb201": Query(
         "cifar10/valid@12ep(25k) mean-of-trials",

@@ -1,0 +1,136 @@
+"""Keep a network of the growth space as a file without code: its text, its skeleton and its weights.
+
+The file is what `torch.save` writes of a dict with `format`, `arch`, `skeleton` (the fields of
+`benchmarks.spaces.growth_size.GrowthSkeleton`) and `weights` (a state dict). It is read with `weights_only=True`:
+nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.spaces.growth_size import GrowthSkeleton
+from benchmarks.spaces.growth_text import parse
+from benchmarks.training.growth_cells import GrownNetwork, empty_network
+from harness.core.errors import DataCorrupt, DataMissing, OutputUnwritable, UsageError, nearest
+from harness.core.interfaces import Place
+from harness.core.types import Arch
+
+FORMAT = "nas-harness growth model 1"
+_KEYS = ("format", "arch", "skeleton", "weights")
+_NEXT = "write one with `python -m harness export`, or as docs/growth_space.md says"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network as a file holds it.
+
+    Attributes:
+        sha256: of the file.
+    """
+
+    arch: Arch
+    skeleton: GrowthSkeleton
+    weights: Mapping[str, Tensor]
+    sha256: str
+
+    def network(self) -> GrownNetwork:
+        """Return the network on the CPU."""
+        network = empty_network(parse(self.arch), self.skeleton)
+        network.load_state_dict(self.weights)
+        return network
+
+
+def plain(network: GrownNetwork, arch: str) -> dict[str, Any]:
+    """Return a network as the dict that a model file holds."""
+    weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    return {"format": FORMAT, "arch": str(arch), "skeleton": asdict(network.skeleton), "weights": weights}
+
+
+def write_model(path: Path, network: GrownNetwork, arch: str) -> None:
+    """Write a network to a file.
+
+    Raises:
+        OutputUnwritable: the folder is missing or read-only, or the disk is full.
+    """
+    try:
+        torch.save(plain(network, arch), path)
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError for a folder that is not there
+        raise OutputUnwritable(f"{path}: no model can be written ({error}); name another folder") from None
+
+
+def find_model(name: str, place: Place) -> Path:
+    """Return the path of a model file, absolute or below the data folder.
+
+    Raises:
+        DataMissing: there is no such file.
+    """
+    folders = [Path()] if Path(name).is_absolute() or place.data is None else [place.data, Path()]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise DataMissing(f"founder: no file {name!r} (looked in {place.data or 'the current folder'}); {_NEXT}")
+
+
+def read_model(path: Path, skeleton: GrowthSkeleton) -> Model:
+    """Return the model of a file, which must fit a skeleton.
+
+    Raises:
+        DataCorrupt: the file is no model file, or its weights are not those of its architecture.
+        UsageError: it was made for another skeleton, or its text is no architecture.
+    """
+    content = path.read_bytes()
+    data = _loaded(path)
+    _check_skeleton(path, data["skeleton"], skeleton)
+    model = Model(Arch(data["arch"]), skeleton, data["weights"], hashlib.sha256(content).hexdigest())
+    _check_weights(path, model)
+    return model
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataCorrupt(f"{path}: no model file that can be read without running code ({reason}); {_NEXT}") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise DataCorrupt(f"{path}: no {FORMAT!r}; {_NEXT}")
+    missing = [key for key in _KEYS if key not in data]
+    sound = not missing and isinstance(data["arch"], str) and all(isinstance(data[key], dict) for key in _KEYS[2:])
+    if not sound:
+        raise DataCorrupt(f"{path}: {missing or 'arch, skeleton or weights'} missing or of the wrong type; {_NEXT}")
+    return data
+
+
+def _check_skeleton(path: Path, given: Mapping[str, Any], skeleton: GrowthSkeleton) -> None:
+    wanted = asdict(skeleton)
+    different = [
+        f"{key} is {given.get(key)!r} there and {value!r} here"
+        for key, value in wanted.items()
+        if given.get(key) != value
+    ]
+    if different or set(given) - set(wanted):
+        listed = "; ".join(different) or f"unknown {', '.join(sorted(set(given) - set(wanted)))}"
+        raise UsageError(f"{path}: made for another network: {listed}; change the benchmark's options or the file")
+
+
+def _check_weights(path: Path, model: Model) -> None:
+    with torch.device("meta"):
+        wanted = GrownNetwork(parse(model.arch), model.skeleton).state_dict()
+    for name in sorted(set(wanted) ^ set(model.weights)):
+        what = "lacks" if name in wanted else "has, unlike its architecture,"
+        hint = nearest(name, set(model.weights) - set(wanted)) if name in wanted else ""
+        raise DataCorrupt(f"{path}: the file {what} the weight {name!r}{hint}; {_NEXT}")
+    for name, value in model.weights.items():
+        if not isinstance(value, Tensor) or value.shape != wanted[name].shape or value.dtype != wanted[name].dtype:
+            found = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            expected = f"{wanted[name].dtype} {tuple(wanted[name].shape)}"
+            raise DataCorrupt(f"{path}: the weight {name!r} is {found}, not {expected}; {_NEXT}")

@@ -1,0 +1,129 @@
+"""Define the options of the training benchmark over the growth space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from math import inf
+from typing import Literal
+
+from benchmarks.spaces.growth import GrowthSpace, Limits
+from benchmarks.spaces.growth_size import GrowthSkeleton
+from benchmarks.training.data import facts
+from benchmarks.training.recipe import Recipe
+from harness.core.errors import UsageError
+
+FormOption = Literal["cell", "macro"]
+MergeOption = Literal["concat", "sum"]
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthConfig:
+    """The options of `growth-training`; the defaults train small networks on digits in seconds.
+
+    The recipe's options are those of `benchmarks.training.recipe.Recipe`; its epochs are the protocol's fidelities.
+
+    Attributes:
+        dataset: 'digits' comes with scikit-learn; 'cifar10' must be imported once.
+        train_images: train on the first so many images of the training split; null for all.
+        valid_images: validate on the first so many images of the validation split; null for all.
+        form: 'cell' grows the two types of cells, 'macro' every cell of the network by itself.
+        channels: of the first stage.
+        cells: normal cells of each stage.
+        reductions: reduction cells, each between two stages.
+        stem_rate: channels of the stem, as a multiple of `channels`.
+        max_steps: the most layers that may be added to the seed.
+        max_multiply_adds: of one image, in millions; null for no limit.
+        max_parameters: in millions; null for no limit.
+        pairs: how many pairs of input and operation a layer of a sampled architecture joins.
+        merge: how the layers of sampled architectures join them.
+        founder: a model file that growth begins with in place of the seed, absolute or below the data folder.
+        final_channels: of the networks of the final recipe; null for those of the search.
+        final_cells: likewise; in the form 'macro' a multiple of `cells`, and each cell is repeated.
+        phase_learning_rate: at the start of phases that go on from a trained network; null for that of the recipe.
+        drift: whether each attachment also trains its parent without candidates, to measure how far they drove it; not
+            charged.
+
+    Raises:
+        UsageError: a value is outside its range.
+    """
+
+    dataset: Literal["digits", "cifar10"] = "digits"
+    train_images: int | None = None
+    valid_images: int | None = None
+    form: FormOption = "cell"
+    channels: int = 8
+    cells: int = 1
+    reductions: int = 2
+    stem_rate: int = 1
+    max_steps: int = 8
+    max_multiply_adds: float | None = None
+    max_parameters: float | None = None
+    pairs: int = 3
+    merge: MergeOption = "concat"
+    founder: str | None = None
+    final_channels: int | None = None
+    final_cells: int | None = None
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    cosine: Literal["epoch", "step"] = "epoch"
+    flip: bool = False
+    crop_padding: int = 1
+    phase_learning_rate: float | None = None
+    drift: bool = False
+
+    def __post_init__(self) -> None:
+        known = facts(self.dataset)
+        for key, size in (("train_images", known.train), ("valid_images", known.valid)):
+            given = getattr(self, key)
+            if given is not None and not 1 <= given <= size:
+                raise UsageError(f"{key} is {given}; the split has {size} images: give 1 to {size}, or null for all")
+        if self.form == "macro" and (self.final_cells or self.cells) % self.cells:
+            raise UsageError(
+                f"final_cells is {self.final_cells}; in the form 'macro' each of the {self.cells} cells is repeated: "
+                f"give a multiple of {self.cells}"
+            )
+        self.phase_recipe()
+        self.final_skeleton()
+        self.space()
+
+    def space(self, founder: str | None = None) -> GrowthSpace:
+        """Return the space, whose growth begins with `founder` where that is given."""
+        return GrowthSpace(
+            self.skeleton(),
+            form=self.form,
+            limits=Limits(self.max_steps, self.max_multiply_adds or inf, self.max_parameters or inf),
+            merge=self.merge,
+            pairs=self.pairs,
+            founder=founder,
+        )
+
+    def skeleton(self) -> GrowthSkeleton:
+        """Return the network around the cells of the search."""
+        known = facts(self.dataset)
+        return GrowthSkeleton(
+            channels=self.channels,
+            cells=self.cells,
+            reductions=self.reductions,
+            stem_rate=self.stem_rate,
+            classes=known.classes,
+            image_size=known.image_size,
+            image_channels=known.image_channels,
+        )
+
+    def final_skeleton(self) -> GrowthSkeleton:
+        """Return the network around the cells of the final recipe."""
+        cells = self.final_cells or self.cells
+        repeat = cells // self.cells if self.form == "macro" else 1
+        return replace(self.skeleton(), channels=self.final_channels or self.channels, cells=cells, repeat=repeat)
+
+    def recipe(self, epochs: int) -> Recipe:
+        """Return the recipe with a schedule of so many epochs."""
+        shared = {field.name for field in fields(Recipe)} - {"epochs", "precision"}
+        return Recipe(epochs=epochs, **{name: getattr(self, name) for name in shared})
+
+    def phase_recipe(self) -> Recipe:
+        """Return the recipe of phases that go on from a trained network; each has a schedule of its own length."""
+        rate = self.phase_learning_rate
+        return self.recipe(1) if rate is None else replace(self.recipe(1), learning_rate=rate)
