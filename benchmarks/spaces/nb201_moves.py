@@ -144,7 +144,7 @@ class GrowingNasBench201(NasBench201):
         return [compose([SKIP if edge in path else NONE for edge in EDGES]) for path in _SEEDS]
 
     def moves(self, arch: Arch) -> Sequence[Move]:
-        """Return the legal moves of a cell, up to 35; see `cell_moves`."""
+        """Return the legal moves of a cell, up to 42; see `cell_moves`."""
         return [move.text for move in cell_moves(arch)]
 
     def group(self, move: Move) -> str:

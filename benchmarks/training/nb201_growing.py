@@ -19,7 +19,8 @@ OPEN_AT = 0.5
 """The share of a child's phase after which its gates stand at exactly 1; until then they rise evenly from 0."""
 
 INHERITANCE = ("weights", "nothing")
-MERGES = ("sum",)
+MERGES = ("sum", "concat")
+"""What a growth may say; a node of this space is a sum, so that both do the same."""
 
 
 class Upgrade(nn.Module):

@@ -17,7 +17,7 @@ from benchmarks.training.augment import draw, flip_and_crop, normalise
 from benchmarks.training.checkpoint import State
 from benchmarks.training.evaluate import Resident, accuracy
 from benchmarks.training.recipe import GRADIENT_LIMIT, PROBED, Recipe
-from harness.core.errors import TrialFailed
+from harness.core.errors import TrialFailed, UsageError
 from harness.core.seeds import SeedTree
 
 
@@ -73,11 +73,19 @@ class Phase:
     The parent and the candidates have an optimiser and a limit on the norm of the gradient each, so that nothing of
     the candidates reaches the parent but through the network itself. After each step the weights of the moves shrink
     by `penalty` times the learning rate. Data order and augmentation follow from `seeds` alone.
+
+    Raises:
+        UsageError: the recipe asks for another precision than float32.
     """
 
     def __init__(
         self, network: nn.Module, regime: Regime, epochs: int, seeds: SeedTree, *, penalty: float = 0.0
     ) -> None:
+        if regime.recipe.precision != "fp32":
+            raise UsageError(
+                f"recipe: phases of growing networks compute in 'fp32', not in {regime.recipe.precision!r}; one scaler "
+                "for parent and candidates would couple them: change `precision`"
+            )
         self.network = network
         self._regime, self._penalty = regime, penalty
         self._recipe = replace(regime.recipe, epochs=max(1, epochs))
@@ -148,6 +156,10 @@ class Phase:
         if isinstance(self.network, Attached):
             shrink(self.network.omega, rate * self._penalty)
 
+    def momentum(self) -> list[Tensor]:
+        """Return the momentum of each parameter of the network, without its candidates."""
+        return self._groups[0].momentum()
+
     def state(self) -> State:
         """Return all that is needed to go on, down to the last bit."""
         return {
@@ -201,6 +213,10 @@ class Group:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
+
+    def momentum(self) -> list[Tensor]:
+        """Return the momentum of each parameter."""
+        return [self.optimiser.state[parameter]["momentum_buffer"] for parameter in self._parameters]
 
 
 def _parts(network: nn.Module) -> Iterator[list[dict[str, Any]]]:
