@@ -15,9 +15,10 @@ from typing import Any
 
 from harness.core.canonical import Json, sha256_text
 from harness.core.errors import RulesBroken
+from harness.core.lineage import trained_in_full
 from harness.core.records import TUNING, RunRecord, TrialRecord
 from harness.core.schema import FinalEvaluation, ProtocolModel, Seeds, Selection, Splits, Track, Tuning
-from harness.core.types import Evaluate, Failure, RunSpec
+from harness.core.types import Failure, RunSpec
 from harness.plan import variant_name
 
 LONGEST = 96
@@ -113,10 +114,10 @@ def outcome(trials: Iterable[TrialRecord], track: Track) -> float | None:
     for record in trials:
         if not record.counted or record.spent > track.budget.limit:
             continue
-        work, result = record.trial.work, record.result
         recommended = record.recommended
-        if isinstance(work, Evaluate) and work.epochs >= track.fidelity.search and not isinstance(result, Failure):
-            measured[work.arch] = result.value
+        arch = trained_in_full(record.trial.work, track.fidelity.search)
+        if arch is not None and not isinstance(record.result, Failure):
+            measured[arch] = record.result.value
     return None if recommended is None else measured.get(recommended)
 
 

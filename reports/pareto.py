@@ -17,9 +17,11 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.core.lineage import trained_in_full
 from harness.core.records import TrialRecord
-from harness.core.types import Evaluate, Failure
+from harness.core.types import Failure
 from reports.curves import Step
+from reports.grown import sealed_value
 
 Floats = NDArray[np.float64]
 
@@ -109,12 +111,11 @@ def archives_of(
 
 def _evaluated(trials: Iterable[TrialRecord], epochs: int, metric: str, rises: float) -> list[_Evaluated]:
     return [
-        (record.spent, rises * record.result.value, record.sealed[metric], record.result.metrics)
+        (record.spent, rises * record.result.value, sealed, record.result.metrics)
         for record in trials
-        if isinstance(record.trial.work, Evaluate)
-        and record.trial.work.epochs >= epochs
-        and metric in record.sealed
-        and not isinstance(record.result, Failure)
+        if not isinstance(record.result, Failure)
+        and trained_in_full(record.trial.work, epochs) is not None
+        and (sealed := sealed_value(record, metric)) is not None
     ]
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from harness.core.budget import Budget
 from harness.core.errors import RulesBroken
+from harness.core.lineage import trained
 from harness.core.records import RunRecord, TrialRecord
-from harness.core.types import Evaluate, Failure, Work
+from harness.core.types import Failure, Work
 
 RANDOM_SEARCH = "random_search"
 _CLOSE = 1e-9  # the sum of some hundred floats in another order
@@ -53,7 +54,7 @@ class Meeting:
 
     Attributes:
         draws: how often random search drew each architecture, trials past the budget included.
-        archs: how often any method evaluated each.
+        archs: how often any method evaluated or grew each.
         shared: trials whose work another run of the same replicate had done before.
         contradictions: trials that were answered otherwise than the same work in another run of the replicate.
     """
@@ -74,10 +75,10 @@ class Meeting:
         mine: dict[Hashable, Hashable] = {}
         for record in run.trials:
             self._compare(run, record, mine)
-            work = record.trial.work
-            if isinstance(work, Evaluate):
-                self.archs[work.arch] += 1
-                self.draws[work.arch] += drawn
+            arch = trained(record.trial.work)
+            if arch is not None:
+                self.archs[arch] += 1
+                self.draws[arch] += drawn
         self._answers |= mine
 
     def _compare(self, run: RunRecord, record: TrialRecord, mine: dict[Hashable, Hashable]) -> None:
@@ -132,7 +133,7 @@ def _adds_up(told: list[TrialRecord], budget: Budget, *, free: bool) -> bool:
     try:
         for record in sorted(told, key=lambda record: record.trial.id):
             if not (free and record.trial.work in paid):
-                total += budget.price(record.result.cost)
+                total += budget.price_of(record.trial.work, record.result.cost)
             paid.add(record.trial.work)
     except RulesBroken:  # a trial without a cost in the budget's unit
         return False
