@@ -4,6 +4,7 @@ BENCHMARKS: dict[str, str] = {
     "digits201": "benchmarks.tabular.digits201:Digits201",
     "growth-training": "benchmarks.training.growth_benchmark:GrowthTraining",
     "nb201": "benchmarks.tabular.nb201:NB201Table",
+    "nb201-hybrid": "benchmarks.training.hybrid:NB201Hybrid",
     "nb201-training": "benchmarks.training.benchmark:NB201Training",
     "table": "benchmarks.tabular.user:UserTable",
 }

@@ -20,6 +20,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "digits201": {"file": "digits201.npz"},
     "growth-training": {"channels": 2, "reductions": 1, "train_images": 128, "valid_images": 100},
     "nb201": {"table": "nb201-v1.1", "dataset": "cifar10"},
+    "nb201-hybrid": {"channels": 2, "train_images": 128, "valid_images": 100, "parent_epochs": 2},
     "nb201-training": {"channels": 2, "train_images": 128, "valid_images": 100},
     "table": {"manifest": "table.yaml"},
 }
@@ -37,6 +38,13 @@ QUERIES = {
     "nb201": Query(
         "cifar10/valid@12ep(25k) mean-of-trials",
         ("cifar10/parameters",),
+        ("cifar10/test@200ep(50k) mean-of-trials",),
+        12,
+        200,
+    ),
+    "nb201-hybrid": Query(
+        "cifar10/valid@12ep(25k) mean-of-trials",
+        ("cifar10/multiply-adds",),
         ("cifar10/test@200ep(50k) mean-of-trials",),
         12,
         200,
@@ -74,7 +82,7 @@ class TestRegistered(BenchmarkContract):
     @pytest.fixture(scope="class")
     @classmethod
     def opening(cls, name: str, request: pytest.FixtureRequest, cache_dir: Path) -> Opening:
-        data = {"digits201": "invented", "nb201": "data_dir", "table": "example"}.get(name)
+        data = {"digits201": "invented", "nb201": "data_dir", "nb201-hybrid": "data_dir", "table": "example"}.get(name)
         place = Place(request.getfixturevalue(data) if data else None, cache_dir)
         config = load("benchmarks", name).Config(**OPTIONS[name])
         return Opening(registry("benchmarks")[name], config, place, QUERIES[name])
