@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import torch
@@ -107,24 +107,37 @@ class Training:
         """Train on one batch and return the mean loss of each network."""
         assert self._flat.grad is not None
         self._flat.grad.zero_()
-        losses = _losses(self.bundle(pixels), labels)
+        losses = losses_of(self.bundle(pixels), labels)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         return losses.detach()
 
     def fits(self) -> list[Fit | TrialFailed]:
         """Return the networks as they are now, each as if it had been trained alone."""
-        return [self._fit(position, job) for position, job in enumerate(self._jobs)]
+        return answers_of(self.bundle, self._jobs, self._course, self.train_loss, self.accuracy)
 
-    def _fit(self, position: int, job: Job) -> Fit | TrialFailed:
-        losses = tuple(float(epoch[position]) for epoch in self.train_loss)
-        curves = {name: tuple(float(epoch[position]) for epoch in curve) for name, curve in self.accuracy.items()}
-        for epoch, values in enumerate(zip(losses, *curves.values(), strict=True), 1):
-            if not all(map(math.isfinite, values)):
-                return TrialFailed(f"diverged: a loss or logit is not finite in epoch {epoch}", epoch)
-        network: nn.Module = build(job.arch, self._course.skeleton, job.seed)
-        extract(self.bundle, network, position)
-        return Fit(losses, curves, network)
+
+def answers_of(
+    bundle: Bundle,
+    jobs: Sequence[Job],
+    course: Course,
+    train_loss: Sequence[Tensor],
+    accuracy: Mapping[str, Sequence[Tensor]],
+) -> list[Fit | TrialFailed]:
+    """Return each network of a bundle as if it had been trained alone; each number of an epoch is of shape (k,)."""
+    answers: list[Fit | TrialFailed] = []
+    for position, job in enumerate(jobs):
+        losses = tuple(float(epoch[position]) for epoch in train_loss)
+        curves = {name: tuple(float(epoch[position]) for epoch in curve) for name, curve in accuracy.items()}
+        epochs = zip(losses, *curves.values(), strict=True)
+        diverged = next((epoch for epoch, values in enumerate(epochs, 1) if not all(map(math.isfinite, values))), None)
+        if diverged is not None:
+            answers.append(TrialFailed(f"diverged: a loss or logit is not finite in epoch {diverged}", diverged))
+            continue
+        network: nn.Module = build(job.arch, course.skeleton, job.seed)
+        extract(bundle, network, position)
+        answers.append(Fit(losses, curves, network.to(course.train.pixels.device)))
+    return answers
 
 
 class _Stream:
@@ -143,7 +156,7 @@ class _Stream:
         return normalise(cropped, split.mean, split.std), split.labels[draws.order]
 
 
-def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+def losses_of(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy of each network; (k, n, classes) and (k, n)."""
     each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
     return each.view(labels.shape).mean(1)

@@ -41,6 +41,8 @@ class Engine:
 ENGINES = {
     "reference": Engine("benchmarks.training.fit:train"),
     "fused": Engine("benchmarks.training.fused:train", anywhere=False),
+    "graphs": Engine("benchmarks.training.graphs:train"),
+    "graphs-statistical": Engine("benchmarks.training.graphs:train_statistical", "statistical"),
 }
 """Engines by name; every one must agree with 'reference', which `check-engine` measures."""
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 
+from benchmarks.training.arithmetic import arithmetic
 from benchmarks.training.calibrate import Pace, calibrate
 from benchmarks.training.checkpoint import Shelf
 from benchmarks.training.cifar import Images, join
@@ -56,10 +57,11 @@ class Workshop:
     def environment(self) -> dict[str, Json]:
         """Return what can change the last bits and belongs to this machine: versions, device, threads, flags."""
         device = self._place.device
-        with bitwise(self._place.threads):
+        mode = ENGINES[self._config.engine].determinism
+        with arithmetic(mode, self._config.precision, self._place.threads):
             facts_of_process = flags()
         return {
-            "mode": ENGINES[self._config.engine].determinism,
+            "mode": mode,
             "torch": torch.__version__,
             "torch_build": torch.__config__.show(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
