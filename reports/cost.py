@@ -278,36 +278,39 @@ def real(trace: Trace, phase: str) -> float:
 
 
 def _real(frame: Frame, cells: list[tuple[TrackFrame, Cell]]) -> Table:
+    found = [_real_line(frame, track, cell) for track, cell in cells]
     return Table(
         name="cost-real",
         title="End-to-end cost in real seconds of this machine, per run",
         columns=("track", "method", "n", *PHASES, REST, *_totals(frame), "tuning, once", "all runs and tuning"),
-        rows=tuple(_real_row(frame, track, cell) for track, cell in cells),
+        rows=tuple(row for row, _ in found),
         note=(
             "Complete runs; mean ± sd over n. Searcher: ask and tell, recorded and never charged. Evaluation: look-ups "
             "or trainings. Definition 7 here: searcher, evaluation and selection; Definition 8: with the final "
             "training. Seconds of work that a kill undid are not in it. Real seconds do not repeat to the byte, and "
             "where results are looked up they say nothing of what the trainings took."
         ),
-        data=tuple(_real_data(frame, track, cell) for track, cell in cells),
+        data=tuple(data for _, data in found),
     )
 
 
 def _real_parts(cell: Cell) -> dict[str, Amount]:
     runs = complete(cell)
     identify = list(PHASES)[:3]
-    parts = {phase: over([real(trace, phase) for trace in runs]) for phase in (*PHASES, REST)}
-    parts["definition 7"] = over([sum(real(trace, phase) for phase in identify) for trace in runs])
-    parts["definition 8"] = over([sum(real(trace, phase) for phase in PHASES) for trace in runs])
+    seconds = {phase: [real(trace, phase) for trace in runs] for phase in (*PHASES, REST)}
+    parts = {phase: over(values) for phase, values in seconds.items()}
+    for name, phases in (("definition 7", identify), ("definition 8", list(PHASES))):
+        parts[name] = over([sum(values) for values in zip(*(seconds[phase] for phase in phases), strict=True)])
     return parts
 
 
-def _real_row(frame: Frame, track: TrackFrame, cell: Cell) -> tuple[str, ...]:
-    parts, data = _real_parts(cell), _real_data(frame, track, cell)
+def _real_line(frame: Frame, track: TrackFrame, cell: Cell) -> tuple[tuple[str, ...], dict[str, Json]]:
+    parts = _real_parts(cell)
+    data = _real_data(frame, track, cell, parts)
     tuning = data["tuning_seconds"]
     whole = data["all_runs_and_tuning_seconds"]
     assert isinstance(whole, float)
-    return (
+    texts = (
         track.id,
         cell.label,
         str(len(complete(cell))),
@@ -315,11 +318,12 @@ def _real_row(frame: Frame, track: TrackFrame, cell: Cell) -> tuple[str, ...]:
         amount(tuning) if isinstance(tuning, float) else ABSENT,
         amount(whole) if isfinite(whole) else UNKNOWN,
     )
+    return texts, data
 
 
-def _real_data(frame: Frame, track: TrackFrame, cell: Cell) -> dict[str, Json]:
+def _real_data(frame: Frame, track: TrackFrame, cell: Cell, parts: Mapping[str, Amount]) -> dict[str, Json]:
     found: dict[str, Json] = {"track": track.id, "row": cell.label, "n": len(complete(cell))}
-    for name, value in _real_parts(cell).items():
+    for name, value in parts.items():
         key = name.replace(" ", "_")
         found |= {f"{key}_seconds_mean": value.mean, f"{key}_seconds_sd": value.sd}
     ledger = frame.study.tuning.get(cell.key[1])

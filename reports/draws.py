@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ def expected_best(objective: Floats, sealed: Floats, sizes: Sequence[int]) -> Fl
     return _weights(len(order), tuple(sizes)) @ shown
 
 
+@lru_cache(maxsize=4)  # all runs of a track ask for the same
 def _weights(n: int, sizes: tuple[int, ...]) -> Floats:
     """Return how often the i-th lowest of n is the highest of a subset, C(i - 1, k - 1) / C(n, k), for each size k."""
     ranks, size = np.arange(1, n + 1)[None, :], np.array(sizes)[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from harness.core.records import StudyRecord, TrackRecord
 from harness.core.types import RunSpec
-from reports.trace import Trace, trace_of
+from reports.trace import Trace
+from reports.tracing import Tracing
 
 Floats = NDArray[np.float64]
 Key = tuple[str, str, str]
@@ -112,32 +113,22 @@ class Frame:
     journals: tuple[tuple[str, str], ...]
 
 
-@dataclass(slots=True)
-class _Reading:
-    """What accumulates while the runs pass by."""
-
-    cells: dict[Key, list[Trace]] = field(default_factory=dict)
-    journals: list[tuple[str, str]] = field(default_factory=list)
-    met: set[str] = field(default_factory=set)
-
-
 def read(study: StudyRecord) -> Frame:
     """Read a study's runs once; memory grows with the changes of incumbents, not with the trials."""
     plans = {track["id"]: track for track in _tracks(study)}
     excluded = declared_exclusions(study)
     ranges = {name: _ranges(record) for name, record in study.tracks.items()}
-    reading = _Reading()
-    for run in study.runs():
-        spec = run.spec
-        reason = excluded.get(spec.id, "")
-        if reason:
-            reading.met.add(spec.id)
-        trace = trace_of(run, plans[spec.track], reason, ranges[spec.track])
-        reading.cells.setdefault((spec.track, spec.method, spec.variant), []).append(trace)
-        reading.journals.append((spec.id, run.journal))
-    tracks = tuple(_track(plan, study, reading.cells) for plan in plans.values())
-    idle = tuple(name for name in excluded if name not in reading.met)
-    return Frame(study, tracks, idle, tuple(reading.journals))
+    cells: dict[Key, list[Trace]] = {}
+    journals: list[tuple[str, str]] = []
+    for block in study.blocks(Tracing(plans, excluded, ranges)):
+        for trace, journal in block:
+            spec = trace.spec
+            cells.setdefault((spec.track, spec.method, spec.variant), []).append(trace)
+            journals.append((spec.id, journal))
+    tracks = tuple(_track(plan, study, cells) for plan in plans.values())
+    met = {name for name, _ in journals}
+    idle = tuple(name for name in excluded if name not in met)
+    return Frame(study, tracks, idle, tuple(journals))
 
 
 def _ranges(record: TrackRecord) -> Mapping[str, Any]:

@@ -57,12 +57,14 @@ def first_reached(cell: Cell, best: float, targets: Sequence[float], *, higher: 
 
     A later incumbent may lose a target again, because incumbents are chosen on another metric.
     """
-    found = []
-    for trace in cell.valued:
-        distance = regrets(trace.final[:, 0], best, higher=higher)
-        hits = (np.flatnonzero(distance <= target + _SLACK) for target in targets)
-        found.append([float(trace.at[hit[0]]) if len(hit) else inf for hit in hits])
-    return np.array(found, dtype=np.float64).reshape(-1, len(targets))
+    traces = cell.valued
+    if not traces:
+        return np.empty((0, len(targets)))
+    distance = regrets(np.concatenate([trace.final[:, 0] for trace in traces]), best, higher=higher)
+    at = np.concatenate([trace.at for trace in traces])
+    within = np.where(distance[:, None] <= np.array(targets) + _SLACK, at[:, None], inf)
+    begins = np.cumsum([0, *(len(trace.at) for trace in traces[:-1])])
+    return np.minimum.reduceat(within, begins, axis=0)
 
 
 def expected_cost(first: Floats, spent: Floats) -> float:

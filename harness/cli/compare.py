@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.cli.parser import workers_of
 from harness.cli.tables import console, print_table, shown
 from harness.core.errors import UsageError
 from harness.core.records import StudyRecord
+from harness.gathering import gathered
 from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
@@ -35,7 +37,8 @@ def compare(options: argparse.Namespace) -> int:
     """Compare two run folders; the comparison stands in --out, or in a folder below comparisons/."""
     folders = [folder.resolve() for folder in options.compare]
     names = _names(folders)
-    document = build(_record(folders[0]), _record(folders[1]), names)
+    first, second = (_record(folder, workers_of(options)) for folder in folders)
+    document = build(first, second, names)
     out: Path = options.out or Path("comparisons") / f"{names[0]}--{names[1]}"
     target = console()
     for section in document.sections[:2]:
@@ -48,11 +51,11 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def _record(folder: Path) -> StudyRecord:
+def _record(folder: Path, workers: int) -> StudyRecord:
     study = Study(folder)
     study.protocol()
     protocol = load(str(folder / "protocol.json"), CATALOGUE).model
-    return study.record(expand(protocol, study.choices()))
+    return gathered(study, expand(protocol, study.choices()), workers)
 
 
 def _names(folders: list[Path]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.cli import audit_options, engine_options
+from harness.cli import audit_options, engine_options, export_options, surrogate_options
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 from harness.environment import hardware
@@ -54,10 +54,12 @@ COMMANDS = {
     "list": Command("harness.cli.listing:list_names", "the methods, benchmarks and protocols, one line each"),
     "data": Command(
         "harness.cli.data:data",
-        "where tables and data sets are; import or verify one; build or describe digits201",
+        "where tables and data sets are; import, verify or build one; describe digits201",
         True,
     ),
     engine_options.NAME: Command("harness.cli.engines:check_engine", engine_options.HELP, True),
+    surrogate_options.NAME: Command("harness.cli.surrogates:check_surrogate", surrogate_options.HELP, True),
+    export_options.NAME: Command("harness.cli.export:export_model", export_options.HELP, True),
     "schema": Command("harness.cli.listing:schema", "print the JSON Schema of protocols, for editors"),
 }
 
@@ -105,6 +107,7 @@ def _folder(entry: argparse.ArgumentParser) -> None:
 def _report(entry: argparse.ArgumentParser) -> None:
     entry.add_argument("run", type=Path, nargs="?", help="a run folder, for instance one below runs/")
     entry.add_argument("--check", action="store_true", help="only compare the report on disk with the records")
+    entry.add_argument("--workers", type=int, help="processes that read many runs; 0: none; default: one per core")
     entry.add_argument(
         "--compare", type=Path, nargs=2, metavar="RUN", help="set two studies of the same benchmark side by side"
     )
@@ -135,6 +138,8 @@ _ADD = {
     "list": _kind,
     "data": _data,
     engine_options.NAME: engine_options.add,
+    export_options.NAME: export_options.add,
+    surrogate_options.NAME: surrogate_options.add,
 }
 
 

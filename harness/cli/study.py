@@ -20,6 +20,7 @@ from harness.core.errors import StoreError
 from harness.core.records import Document
 from harness.core.registry import load
 from harness.core.schema import ProtocolModel
+from harness.gathering import gathered
 from harness.plan import CATALOGUE, expand
 from harness.protocol import Loaded
 from harness.protocol import load as load_protocol
@@ -58,7 +59,7 @@ def _conduct(loaded: Loaded, study: Study, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         target.print(f"stopped; go on with: python -m harness resume {shown(study.folder)}", markup=False)
         raise
-    return _make_report(study, loaded.model, target)
+    return _make_report(study, loaded.model, target, workers_of(options))
 
 
 def _study(options: argparse.Namespace) -> tuple[Study, ProtocolModel]:
@@ -73,11 +74,14 @@ def report(options: argparse.Namespace) -> int:
     if options.compare:
         return compare(options)
     study, protocol = _study(options)
-    return _check_report(study, protocol) if options.check else _make_report(study, protocol, console())
+    workers = workers_of(options)
+    if options.check:
+        return _check_report(study, protocol, workers)
+    return _make_report(study, protocol, console(), workers)
 
 
-def _make_report(study: Study, protocol: ProtocolModel, target: Console) -> int:
-    for document, folder in _documents(study, protocol):
+def _make_report(study: Study, protocol: ProtocolModel, target: Console, workers: int) -> int:
+    for document, folder in _documents(study, protocol, workers):
         if document.name == CHECKLIST:
             show(document, target)
         for table in final_tables(document):
@@ -87,8 +91,8 @@ def _make_report(study: Study, protocol: ProtocolModel, target: Console) -> int:
     return 0
 
 
-def _check_report(study: Study, protocol: ProtocolModel) -> int:
-    for document, folder in _documents(study, protocol):
+def _check_report(study: Study, protocol: ProtocolModel, workers: int) -> int:
+    for document, folder in _documents(study, protocol, workers):
         differing = changed(document, folder)
         if differing:
             raise StoreError(
@@ -99,12 +103,12 @@ def _check_report(study: Study, protocol: ProtocolModel) -> int:
     return 0
 
 
-def _documents(study: Study, protocol: ProtocolModel) -> Iterator[tuple[Document, Path]]:
+def _documents(study: Study, protocol: ProtocolModel, workers: int) -> Iterator[tuple[Document, Path]]:
     """Yield each report of the protocol with its folder; the first stands in report/ itself."""
     for position, name in enumerate(protocol.reports):
         folder = study.folder / "report"
         yield (
-            load("reports", name)(study.record(expand(protocol, study.choices()))),
+            load("reports", name)(gathered(study, expand(protocol, study.choices()), workers)),
             folder / name if position else folder,
         )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from harness.core.canonical import Json
 from harness.core.types import Cost, Failure, Measurement, RunSpec, Trial
+
+Value = TypeVar("Value")
 
 Status = Literal["done", "partial", "skipped", "missing"]
 
@@ -107,6 +109,7 @@ class StudyRecord:
         files: the files of the study's folder by their path in it, read when asked for, so that a report can name
             a file with its hash.
         tuning: the ledger of each row that was tuned and is done: settings, outcomes, charges, the chosen options.
+        spread: reduces the same runs block by block in several processes (see `blocks`); None: all in this one.
     """
 
     protocol: Mapping[str, Json]
@@ -117,6 +120,14 @@ class StudyRecord:
     runs: Callable[[], Iterator[RunRecord]]
     files: Mapping[str, bytes] = field(default_factory=dict)
     tuning: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    spread: Callable[[Callable[[Iterator[RunRecord]], Any]], Iterator[Any]] | None = None
+
+    def blocks(self, reduce: Callable[[Iterator[RunRecord]], Value]) -> Iterator[Value]:
+        """Yield what `reduce` makes of each block of consecutive runs, in plan order.
+
+        `reduce` may be called in another process: it must be picklable, and a function of its runs alone.
+        """
+        return iter((reduce(self.runs()),)) if self.spread is None else self.spread(reduce)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import reduce
+from hashlib import sha256
 from operator import add
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from harness.core.canonical import sha256_text
 from harness.core.codec import cost_from_json, result_from_json, spec_to_json, work_from_json
 from harness.core.errors import JournalCorrupt
-from harness.core.journal import entries
+from harness.core.journal import entries, whole_lines
 from harness.core.records import RunRecord, Status, TrialRecord
 from harness.core.types import Cost, RunSpec, Trial
 from harness.store.files import read_json, read_lines
@@ -31,19 +32,19 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         return RunRecord(spec, "missing", "", (), "")
     manifest = _manifest(folder, spec)
     done = read_json(folder / "done.json") if (folder / "done.json").is_file() else None
-    lines = {name: _lines(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl")}
-    finals = _finals(folder, lines["final.jsonl"])
+    trials, sealed, final = (_journal(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl"))
+    finals = _finals(folder, final.lines)
     status: Status = "partial" if done is None else "done"
     return RunRecord(
         spec=spec,
         status=status,
         reason="" if done is None else done["reason"],
-        trials=_trials(folder, lines),
-        journal=sha256_text(_whole(lines["trials.jsonl"])),
+        trials=_trials(folder, trials.lines, sealed.lines),
+        journal=trials.hash,
         final={arch: _mean(seeds) for arch, seeds in finals.items()},
         seconds=_seconds(folder / "timings.jsonl"),
         manifest=manifest,
-        final_cost=_final_cost(folder, lines["final.jsonl"]),
+        final_cost=_final_cost(folder, final.lines),
         finals={arch: tuple(seeds) for arch, seeds in finals.items() if len(seeds) > 1},
     )
 
@@ -59,22 +60,27 @@ def _manifest(folder: Path, spec: RunSpec) -> dict[str, Any]:
     return recorded
 
 
-def _lines(path: Path, done: dict[str, Any] | None) -> list[str]:
-    lines = read_lines(path)
-    if done is not None and sha256_text(_whole(lines)) != done["files"].get(path.name):
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """The complete lines of a journal, and the SHA-256 of all of them."""
+
+    lines: list[str]
+    hash: str
+
+
+def _journal(path: Path, done: dict[str, Any] | None) -> _Journal:
+    content = path.read_bytes() if path.is_file() else b""
+    found = _Journal(whole_lines(content, str(path)), sha256(content[: content.rfind(b"\n") + 1]).hexdigest())
+    if done is not None and found.hash != done["files"].get(path.name):
         raise JournalCorrupt(
             f"{path}: differs from the SHA-256 in done.json; the journal was changed after the run ended: restore it "
             "from a copy, or delete this run's folder and resume"
         )
-    return lines
+    return found
 
 
-def _whole(lines: list[str]) -> str:
-    return "".join(line + "\n" for line in lines)
-
-
-def _trials(folder: Path, lines: dict[str, list[str]]) -> tuple[TrialRecord, ...]:
-    sealed = {entry["id"]: entry["metrics"] for entry in entries(lines["sealed.jsonl"], f"{folder}/sealed.jsonl")}
+def _trials(folder: Path, trials: list[str], sealed: list[str]) -> tuple[TrialRecord, ...]:
+    apart = {entry["id"]: entry["metrics"] for entry in entries(sealed, f"{folder}/sealed.jsonl")}
     return tuple(
         TrialRecord(
             trial=Trial(entry["id"], work_from_json(entry["work"]), entry["seed"]),
@@ -82,9 +88,9 @@ def _trials(folder: Path, lines: dict[str, list[str]]) -> tuple[TrialRecord, ...
             spent=entry["spent"],
             counted=entry["counted"],
             recommended=entry["recommended"],
-            sealed=sealed.get(entry["id"], {}),
+            sealed=apart.get(entry["id"], {}),
         )
-        for entry in entries(lines["trials.jsonl"], f"{folder}/trials.jsonl")
+        for entry in entries(trials, f"{folder}/trials.jsonl")
     )
 
 
@@ -110,7 +116,8 @@ def _seconds(path: Path) -> dict[str, float]:
     """Return the seconds by phase: the rows of trials have one column for each, other rows name their phase."""
     rows = orjson.loads(f"[{','.join(read_lines(path))}]")
     trials = [row for row in rows if not isinstance(row[0], str)]
-    seconds = {name: sum(row[column] for row in trials) for column, name in ((1, "ask"), (2, "evaluate"), (3, "tell"))}
+    columns = list(zip(*trials, strict=False)) or [()] * 4
+    seconds = {name: sum(columns[place]) for place, name in enumerate(("ask", "evaluate", "tell"), start=1)}
     for name, spent in (row for row in rows if isinstance(row[0], str)):
         seconds[name] = seconds.get(name, 0.0) + spent
     return seconds

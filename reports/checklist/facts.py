@@ -166,7 +166,7 @@ def read(study: StudyRecord) -> Facts:
     documents: dict[str, Document] = {}
     for name in others:
         # The first report reads the runs through the reader, so that they are read once for both.
-        source = study if documents else replace(study, runs=reader.runs)
+        source = study if documents else replace(study, runs=reader.runs, spread=None)
         documents[name] = load("reports", name)(source)
     if not reader.found:
         Counter(run.status for run in reader.runs())
