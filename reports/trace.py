@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.core.lineage import trained, trained_in_full
 from harness.core.records import RunRecord, Status, TrialRecord
 from harness.core.types import Cost, Evaluate, Failure, RunSpec
 from reports.curves import Step
 from reports.draws import Draws, draws_of
+from reports.grown import of_same_quantity
 from reports.pareto import Archive, archives_of
 
 Floats = NDArray[np.float64]
@@ -179,12 +181,11 @@ def _best_validated(trials: Iterable[TrialRecord], plan: Mapping[str, Any]) -> I
     for record in trials:
         if not record.counted:
             continue
-        work, result = record.trial.work, record.result
-        at_search = isinstance(work, Evaluate) and work.epochs >= plan["fidelity"]["search"]
-        if isinstance(work, Evaluate) and at_search and not isinstance(result, Failure):
-            value = sign * result.value
+        arch = trained_in_full(record.trial.work, plan["fidelity"]["search"])
+        if arch is not None and not isinstance(record.result, Failure):
+            value = sign * record.result.value
             if value > best_value:
-                best, best_value = str(work.arch), value
+                best, best_value = str(arch), value
         yield record.spent, best
 
 
@@ -198,7 +199,7 @@ def _values(run: RunRecord, archs: Sequence[str], plan: Mapping[str, Any]) -> tu
             final[row, column] = after.get(metric, during.get(metric, np.nan))
     objective = np.array([measured.get(arch, np.nan) for arch in archs], dtype=np.float64)
     name = _interim_metric(run.trials, epochs)
-    interim = np.array([sealed.get(arch, {}).get(name, np.nan) for arch in archs], dtype=np.float64)
+    interim = np.array([of_same_quantity(sealed.get(arch, {}), name) for arch in archs], dtype=np.float64)
     return final, objective, interim, name
 
 
@@ -219,12 +220,10 @@ def _known(
     measured: dict[str, float] = {}
     full: set[str] = set()
     for record in trials:
-        work = record.trial.work
-        if not isinstance(work, Evaluate) or work.arch not in wanted or work.arch in full:
+        arch = trained(record.trial.work)
+        if arch not in wanted or arch in full or arch is None or isinstance(record.result, Failure):
             continue
-        if isinstance(record.result, Failure):
-            continue
-        sealed[work.arch], measured[work.arch] = record.sealed, record.result.value
-        if work.epochs == epochs:
-            full.add(work.arch)
+        sealed[arch], measured[arch] = record.sealed, record.result.value
+        if trained_in_full(record.trial.work, epochs) is not None:
+            full.add(arch)
     return sealed, measured
