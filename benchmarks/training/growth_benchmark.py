@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.training.data import open_dataset
+from benchmarks.training.data import Facts, facts, open_dataset
 from benchmarks.training.growth_settings import GrowthConfig
 from benchmarks.training.naming import Names, check_query, kind
 from benchmarks.training.recipe import describe_phases
@@ -178,6 +178,11 @@ class GrowthTraining:
             cost=self._cost(landmark, query.search_epochs),
             final_seconds=query.final_epochs * pace.epoch(train + valid, 0) * larger,
         )
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the data set, for export."""
+        return facts(self._config.dataset)
 
     def network(self, arch: Arch, seed: int) -> nn.Module:
         """Return the network that `final` tests, for export.
