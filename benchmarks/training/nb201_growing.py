@@ -222,8 +222,10 @@ def check_growth(space: GrowingNasBench201, work: Grow) -> None:
         UsageError: the child is not what the moves give, they were not attached, or `inherit` or `merge` is unknown.
     """
     strange = next((move for move in work.moves if move not in work.after.moves), None)
-    if strange is not None or not work.moves:
-        raise UsageError(f"grow: {strange or 'no move'} was not attached; choose among the moves of the phase before")
+    if strange is not None:
+        raise UsageError(f"grow: {strange!r} was not attached; choose among the moves of the phase before")
+    if not work.moves:
+        raise UsageError("grow: no move is given; make at least one")
     child = space.grow(work.after.arch, work.moves)
     if child != work.arch:
         raise UsageError(f"grow: {', '.join(work.moves)} make {child}, not {work.arch}; give that architecture")
