@@ -157,7 +157,8 @@ def _refuse_other_data(track: Track, recorded: TrackRecord, place: Place) -> Non
 
 def _own_cache(place: Place, recorded: TrackRecord, folder: str) -> Place:
     # A training that goes on from a checkpoint of the recorded run would prove nothing.
-    return place if recorded.manifest.get("kind") == "tabular" else replace(place, cache=Path(folder) / "cache")
+    looked_up = recorded.manifest.get("kind") == "tabular" and "local" not in recorded.manifest
+    return place if looked_up else replace(place, cache=Path(folder) / "cache")
 
 
 def _ignore(_job: Job, _event: object) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.core.canonical import canonical_json, sha256_text
 from harness.core.codec import cost_to_json, result_to_json
-from harness.core.types import Evaluate, Failure
+from harness.core.lineage import trained
+from harness.core.types import Attach, Evaluate, Failure, Work
 from harness.verify.metrics import Names, at_the_end, measurements, single
 from harness.verify.reading import Run, Source
 
@@ -47,9 +48,9 @@ class Across:
     def _forget_track(self) -> None:
         self._costs, self._means = _Seen("cost-constant"), _Seen("mean-constant")
         self._courses: dict[str, list[Run]] = {}
-        self._met: Counter[str] = Counter()
-        self._where: dict[str, list[tuple[str, int]]] = {}
-        self._measured = 0
+        self._met: Counter[tuple[str, str]] = Counter()
+        self._where: dict[tuple[str, str], tuple[str, int]] = {}
+        self._measured: Counter[str] = Counter()
 
     def add(self, run: Run, names: Names) -> None:
         """Hold a run against those before it."""
@@ -91,7 +92,7 @@ class Across:
         return (run.folder, key) if statistical(run) else key
 
     def _add_course(self, run: Run) -> None:
-        archs = {record.trial.work.arch for record, _ in run.trials if isinstance(record.trial.work, Evaluate)}
+        archs = {trained(record.trial.work) for record, _ in run.trials} - {None}
         if len(archs) < TELLING:
             return
         course = sha256_text("\n".join(f"{key} {canonical_json(result_to_json(r.result))}" for r, key in run.trials))
@@ -108,6 +109,8 @@ class Across:
     def _add_constants(self, run: Run) -> None:
         for line, (record, key) in enumerate(run.trials, start=1):
             place = (run.file("trials.jsonl"), line)
+            if isinstance(record.trial.work, Attach) and isinstance(record.result, Failure):
+                continue  # trained here, it may fail early or late
             self._costs.meet(self._source, key, cost_to_json(record.result.cost), place, "the cost of the same work")
         for file, line, arch, name, value in _values(run):
             self._means.meet(self._source, (arch, name), value, (file, line), f"{name} of {arch}")
@@ -123,23 +126,28 @@ class Across:
                 self._source.note("optimum-bound", file, line, f"{name} of {arch}, optimum {champion}", best, value)
 
     def _add_names(self, run: Run, names: Names) -> None:
-        for line, _, result in measurements(run):
-            self._measured += 1
+        for line, work, result in measurements(run):
+            kind = _kind(work)
+            self._measured[kind] += 1
             for name in result.metrics:
                 if not names.wanted(name) and not names.leaks(name):
-                    whole = at_the_end(name)
-                    self._met[whole] += 1
-                    if self._met[whole] == 1:
-                        self._where[whole] = [(run.file("trials.jsonl"), line)]
+                    met = (kind, at_the_end(name))
+                    self._met[met] += 1
+                    self._where.setdefault(met, (run.file("trials.jsonl"), line))
 
     def close(self) -> None:
         """End a track: judge what could not be judged before all its runs had passed."""
-        for name, count in sorted(self._met.items()):
-            if 2 * count < self._measured:
-                file, line = self._where[name][0]
-                what = f"a metric that {count} of {self._measured} trials measure"
+        for (kind, name), count in sorted(self._met.items()):
+            if 2 * count < self._measured[kind]:
+                file, line = self._where[kind, name]
+                what = f"a metric that {count} of {self._measured[kind]} trials measure"
                 self._source.note("metric-known", file, line, what, found=name)
         self._forget_track()
+
+
+def _kind(work: Work) -> str:
+    """Return what trials are compared with in the metrics that they have: each arm of an attachment has its own."""
+    return f"{type(work).__name__} {work.arm}" if isinstance(work, Attach) else type(work).__name__
 
 
 def statistical(run: Run) -> bool:
@@ -150,10 +158,10 @@ def statistical(run: Run) -> bool:
 def _values(run: Run) -> Iterator[tuple[str, int, str, str, float]]:
     """Yield file, line, architecture, name and value of what has one value for each architecture of a table."""
     for line, work, result in measurements(run):
-        if isinstance(work, Evaluate):
-            for name, value in result.metrics.items():
-                if single(name):
-                    yield run.file("trials.jsonl"), line, work.arch, name, value
+        built = trained(work)
+        for name, value in result.metrics.items() if built is not None else ():
+            if single(name):
+                yield run.file("trials.jsonl"), line, str(built), name, value
     for file, line, arch, metrics in _sealed(run):
         for name, value in metrics.items():
             if not name.endswith(" trial"):
@@ -162,8 +170,9 @@ def _values(run: Run) -> Iterator[tuple[str, int, str, str, float]]:
 
 def _sealed(run: Run) -> Iterator[tuple[str, int, str, Mapping[str, float]]]:
     for line, (entry, (record, _)) in enumerate(zip(run.sealed, run.trials, strict=False), start=1):
-        if isinstance(record.trial.work, Evaluate):
-            yield run.file("sealed.jsonl"), line, record.trial.work.arch, entry.metrics
+        arch = trained(record.trial.work)
+        if arch is not None:
+            yield run.file("sealed.jsonl"), line, arch, entry.metrics
     for line, final in enumerate(run.final, start=1):
         yield run.file("final.jsonl"), line, final.arch, final.metrics
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from harness.core.lineage import trained
 from harness.core.schema import Track
-from harness.core.types import Evaluate, Failure, Measurement
+from harness.core.types import Evaluate, Failure, Grow, Measurement
 from harness.verify.reading import Run, Source
 from harness.verify.shapes import FinalForm, TrackForm
 
@@ -99,11 +100,11 @@ def _percent(name: str) -> bool:
 
 
 def _check_value(source: Source, run: Run, line: int, work: Any, result: Measurement) -> None:
-    if not isinstance(work, Evaluate):
+    if not isinstance(work, Evaluate | Grow):
         return
     objective = run.track.objective.metric
-    named = [value for name, value in result.metrics.items() if at_the_end(name) == objective]
-    if work.epochs == run.track.fidelity.search and objective not in result.metrics:
+    named = [value for name, value in result.metrics.items() if _is_objective(name, objective, work)]
+    if isinstance(work, Evaluate) and work.epochs == run.track.fidelity.search and objective not in result.metrics:
         source.note("objective-value", run.file("trials.jsonl"), line, "the objective is absent", objective)
     elif named and result.value not in named:
         source.note("objective-value", run.file("trials.jsonl"), line, "value", named[0], result.value)
@@ -111,6 +112,12 @@ def _check_value(source: Source, run: Run, line: int, work: Any, result: Measure
         source.note(
             "objective-value", run.file("trials.jsonl"), line, "end of the curve", result.value, result.curve[-1]
         )
+
+
+def _is_objective(name: str, objective: str, work: Evaluate | Grow) -> bool:
+    """Tell whether a metric is the objective; that of a growth, which goes on from a network, has a name of its own."""
+    grown = isinstance(work, Grow) and name.startswith(f"{quantity(objective)}@grow")
+    return grown or at_the_end(name) == objective
 
 
 def _check_sealed(source: Source, run: Run, names: Names) -> None:
@@ -127,7 +134,7 @@ def _check_sealed(source: Source, run: Run, names: Names) -> None:
         strangers = sorted(name for name in entry.metrics if failed or not names.may_be_sealed(name))
         if strangers:
             source.note("sealed-match", file, line, "metrics", "none" if failed else sorted(names.sealed), strangers)
-        if not failed and complete - entry.metrics.keys():
+        if not failed and trained(record.trial.work) and complete - entry.metrics.keys():
             source.note("sealed-match", file, line, "absent metrics", sorted(complete - entry.metrics.keys()))
         for name, value in entry.metrics.items():
             _check_range(source, file, line, name, value)

@@ -9,8 +9,10 @@ from typing import Any
 from harness.core.codec import spec_to_json
 from harness.core.derivation import seeds_of, work_seed
 from harness.core.errors import RulesBroken
-from harness.core.types import Arch, Evaluate, Failure
+from harness.core.lineage import trained
+from harness.core.types import Advance, Arch, Evaluate, Failure, Probe
 from harness.verify.course import Course, chosen, follow
+from harness.verify.lineages import check_lineages
 from harness.verify.reading import Run, Source
 
 COLUMNS = 4  # of a line of timings.jsonl: id, and seconds of ask, evaluate and tell
@@ -27,6 +29,7 @@ def check_run(source: Source, run: Run, protocol_hash: str, environments: frozen
         return
     _check_trial_seeds(source, run)
     _check_epochs(source, run)
+    check_lineages(source, run)
     _check_recommended(source, run)
     _check_timings(source, run)
     try:
@@ -86,14 +89,14 @@ def _check_epochs(source: Source, run: Run) -> None:
 
 
 def _check_recommended(source: Source, run: Run) -> None:
-    """Check recommendations against what was evaluated with success, where nothing but evaluations was done."""
-    if not all(isinstance(record.trial.work, Evaluate) for record, _ in run.trials):
+    """Check recommendations against what was evaluated or grown with success, where no shared weights were trained."""
+    if any(isinstance(record.trial.work, Advance | Probe) for record, _ in run.trials):
         return
     succeeded: set[str] = set()
     for line, (record, _) in enumerate(run.trials, start=1):
-        work = record.trial.work
-        if record.counted and isinstance(work, Evaluate) and not isinstance(record.result, Failure):
-            succeeded.add(work.arch)
+        arch = trained(record.trial.work)
+        if record.counted and arch is not None and not isinstance(record.result, Failure):
+            succeeded.add(arch)
         known = record.recommended in succeeded if succeeded else record.recommended is None
         if not known:
             source.note(

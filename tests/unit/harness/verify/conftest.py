@@ -26,8 +26,9 @@ from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
 from harness.store.files import write_json
+from harness.testing.growing import MULTIPLY_ADDS
 from harness.testing.toy import Failing, Toy
-from harness.testing.world import tiny_protocol
+from harness.testing.world import GROWING, tiny_protocol
 from reports.render import write
 
 JOURNALS = ("trials.jsonl", "sealed.jsonl", "final.jsonl")
@@ -74,6 +75,7 @@ TOYS = {
     "toy": "harness.testing.toy:Toy",
     "toy-failing": f"{__name__}:FailingToy",
     "toy-narrow": f"{__name__}:NarrowToy",
+    "toy-growing": GROWING,
 }
 
 
@@ -88,9 +90,13 @@ def toys() -> Iterator[None]:
 
 
 def protocol() -> Json:
-    """Overrun discarded and kept, one worker and several, failures, partial trainings, a skipped row."""
+    """Overrun discarded and kept, one worker and several, failures, partial trainings, a skipped row, lineages."""
+    words = ["tiny", "keep", "narrow"]
     whole = tiny_protocol(
-        methods=["random_search", "hyperband", "regularized_evolution"],
+        methods=[
+            *({"name": name, "tracks": words} for name in ("random_search", "hyperband", "regularized_evolution")),
+            {"name": "petridish", "tracks": ["growing"]},
+        ],
         ablations=[{"method": "regularized_evolution", "vary": {"kill": ["worst"]}}],
     )
     tiny = whole["tracks"][0]
@@ -102,7 +108,9 @@ def protocol() -> Json:
         "workers": 3,
     }
     narrow = {"benchmark": {"name": "toy-narrow"}, "budget": {"unit": "evaluations", "limit": 12.0}}
-    whole["tracks"] = [tiny, {**tiny, "id": "keep", **keep}, {**tiny, "id": "narrow", **narrow}]
+    growing = {"benchmark": {"name": "toy-growing"}, "objective": {**tiny["objective"], "secondary": [MULTIPLY_ADDS]}}
+    others = {"keep": keep, "narrow": narrow, "growing": growing}
+    whole["tracks"] = [tiny, *({**tiny, "id": name, **changes} for name, changes in others.items())]
     return whole
 
 

@@ -326,6 +326,51 @@ def free_epochs(forger: Any) -> None:
     forger.settle(forger.run())
 
 
+GROWING = {"method": "petridish", "track": "growing"}
+
+
+def of_kind(kind: str, change: Callable[[Any], object], skip: int = 0) -> Forgery:
+    """Change a trial of this kind in a search that grows, and the seed that its work derives."""
+
+    def forge(forger: Any) -> None:
+        def alter(entries: list[Any]) -> None:
+            chosen = [entry for entry in entries if entry["work"]["kind"] == kind][skip]
+            change(chosen)
+            chosen["seed"] = work_seed(
+                SeedTree(("tiny", "0", "growing", "replicate", "0")), work_from_json(chosen["work"])
+            )
+
+        forger.change(trials(forger, **GROWING), alter)
+        forger.settle(forger.run(**GROWING))
+
+    return forge
+
+
+def from_nowhere(entry: Any) -> None:
+    """Let a network go on from a founder that its run never trained."""
+    entry["work"]["after"]["arch"] = "ddddd"
+
+
+def cheaper_phase(entry: Any) -> None:
+    entry["result"]["cost"]["epochs"] = 4
+
+
+def without_a_score(entry: Any) -> None:
+    del entry["result"]["scores"][entry["work"]["moves"][0]]
+
+
+def with_another_score(entry: Any) -> None:
+    entry["result"]["scores"]["9:z"] = 1.0
+
+
+def by_another_move(entry: Any) -> None:
+    entry["work"]["moves"] = ["9:z"]
+
+
+def better_child(entry: Any) -> None:
+    entry["result"]["value"] += 0.25
+
+
 def order_of_workers(forger: Any) -> None:
     for name in ("trials.jsonl", "sealed.jsonl"):
         forger.change(forger.run(track="keep") / name, swap)
@@ -404,6 +449,17 @@ CAREFUL: dict[str, tuple[str, Forgery]] = {
     "a recommendation never evaluated": ("recommended-known", put(trials, 3, "zzzzz", "recommended")),
     "a recommendation taken back": ("recommended-known", put(trials, 3, None, "recommended")),
     "epochs nobody paid for": ("free-epochs", free_epochs),
+    "a parent nobody paid for": ("free-epochs", of_kind("attach", from_nowhere)),
+    "candidates attached for nothing": ("cost-epochs", of_kind("attach", cheaper_phase)),
+    "a growth charged too little": ("cost-epochs", of_kind("grow", cheaper_phase)),
+    "a candidate without a score": ("lineage-moves", of_kind("attach", without_a_score)),
+    "a score of what was not attached": ("lineage-moves", of_kind("attach", with_another_score)),
+    "a score of what was no attachment": (
+        "lineage-moves",
+        of_kind("evaluate", lambda entry: entry["result"].update(scores={"0:b": 1.0})),
+    ),
+    "a growth by what was not attached": ("lineage-moves", of_kind("grow", by_another_move)),
+    "a child better than it was": ("objective-value", of_kind("grow", better_child)),
     "a test value in the search log": ("sealed-apart", put(trials, 2, 90.0, "result", "metrics", TEST)),
     "a test value under another name": (
         "sealed-apart",

@@ -12,7 +12,7 @@ from harness.verify import RULES, verify
 def test_a_sound_record_breaks_no_rule(sound: Path) -> None:
     verdict = verify(sound)
     assert verdict.findings == ()
-    assert verdict.runs == 24
+    assert verdict.runs == 26
     assert verdict.trials > 500
 
 
@@ -25,6 +25,8 @@ def test_the_record_holds_what_the_rules_are_about(forger: Any) -> None:
     assert [line["id"] for line in kept] != list(range(len(kept)))
     assert any("start" in line["work"] for line in forger.entries(forger.run("hyperband") / "trials.jsonl"))
     assert (forger.run("hyperband", track="narrow") / "skipped.json").is_file()
+    grown = forger.entries(forger.run("petridish", track="growing") / "trials.jsonl")
+    assert {line["work"]["kind"] for line in grown} == {"evaluate", "attach", "grow"}
     assert len((forger.root / "segments.jsonl").read_text().splitlines()) == 2
 
 
