@@ -10,13 +10,15 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -185,7 +187,7 @@ def build(
 ) -> None:
     """Train every bundle that is not in `folder` yet, with `workers` processes of one thread each.
 
-    Each bundle is a file, written in one move; a kill loses the bundles in work, and nothing else.
+    Each bundle is a file, written in one move; a kill or Ctrl-C loses the bundles in work, and nothing else.
 
     Raises:
         DriftRefused: the folder was begun with another recipe, other versions or another processor.
@@ -194,7 +196,7 @@ def build(
     _claim(folder, definition)
     missing = [bundle for bundle in plan(definition) if not path_of(folder, bundle).exists()]
     done = len(plan(definition)) - len(missing)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_calm) as pool:
+    with _processes(workers) as pool:
         for future in as_completed([pool.submit(_build_one, folder, definition, bundle) for bundle in missing]):
             future.result()
             done += 1
@@ -202,7 +204,23 @@ def build(
                 progress(done, len(plan(definition)))
 
 
+@contextmanager
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes of one thread each; whatever goes wrong, Ctrl-C too, ends them at once."""
+    others = set(active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_calm)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
 def _calm() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
     torch.set_num_threads(1)
 
 

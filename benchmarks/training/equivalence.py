@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 from harness.core.seeds import SeedTree
 from harness.core.types import Arch
+
+REFERENCE = "reference"
 
 AT_ONCE = 16
 """Networks that an engine is given in one call."""
@@ -71,8 +73,13 @@ def sample(cells: int, seed: int) -> list[Arch]:
 
 
 def train(engine: str, course: Course, archs: list[Arch], seeds: int, told: Callable[[], None]) -> Trained:
-    """Train each cell with the seeds 0, 1, ... and return how it validates; `told` after every call of the engine."""
+    """Train each cell with the seeds 0, 1, ... and return how it validates; `told` after every call of the engine.
+
+    The reference computes in float32, whatever precision the course asks of the engine that is compared with it.
+    """
     trainer = ENGINES[engine].load()
+    if engine == REFERENCE:
+        course = replace(course, recipe=replace(course.recipe, precision="fp32"))
     jobs = [Job(arch, seed, course.recipe.epochs) for arch in archs for seed in range(seeds)]
     accuracies: list[float] = []
     watch = Stopwatch()

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
-from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import active_children
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -69,7 +64,7 @@ def build_into(folder: Path, workers: int, definition: Definition, target: Conso
     again = f"{BUILD} --out {shown(folder)}"
     target.print(f"{NAME}: building in {shown(folder)}; it can be stopped, and goes on with: {again}", markup=False)
     try:
-        with _stopping_at_once(), Steps("bundles", Console(stderr=True)) as steps:
+        with Steps("bundles", Console(stderr=True)) as steps:
             train(folder / "bundles", workers=workers, progress=steps, definition=definition)
         path = pack(folder / "bundles", folder / PACKED, definition=definition)
     except BrokenProcessPool as error:
@@ -84,22 +79,6 @@ def build_into(folder: Path, workers: int, definition: Definition, target: Conso
         raise
     _print_packed(path, target)
     return 0
-
-
-@contextmanager
-def _stopping_at_once() -> Iterator[None]:
-    """End the processes that train at Ctrl-C; without that they would go on to the end of the plan."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for child in active_children():
-            child.terminate()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _print_packed(path: Path, target: Console) -> None:

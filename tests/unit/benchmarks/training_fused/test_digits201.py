@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,19 @@ def test_a_folder_of_another_origin_is_refused(built: Path, tmp_path: Path) -> N
     (tmp_path / "circumstances.json").write_text(json.dumps(other))
     with pytest.raises(DriftRefused, match="machine"):
         build(tmp_path, workers=1, definition=SMALL)
+
+
+def test_a_stopped_build_ends_at_once(tmp_path: Path) -> None:
+    def stop(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    long = replace(SMALL, seeds=tuple(range(500)))
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path, workers=1, progress=stop, definition=long)
+    for process in active_children():
+        process.join(10)
+    assert not active_children()
+    assert 1 <= len(list(tmp_path.glob("bundle-*.npz"))) < len(plan(long))
 
 
 def test_an_unfinished_build_cannot_be_packed(tmp_path: Path) -> None:
