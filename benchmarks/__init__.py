@@ -6,5 +6,6 @@ BENCHMARKS: dict[str, str] = {
     "nb201": "benchmarks.tabular.nb201:NB201Table",
     "nb201-hybrid": "benchmarks.training.hybrid:NB201Hybrid",
     "nb201-training": "benchmarks.training.benchmark:NB201Training",
+    "sigmoid-slope": "benchmarks.sigmoid_slope:SigmoidSlope",
     "table": "benchmarks.tabular.user:UserTable",
 }

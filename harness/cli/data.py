@@ -8,7 +8,7 @@ from benchmarks.tabular.commands import import_table
 from benchmarks.tabular.commands import verify as verify_table
 from benchmarks.tabular.commands import where as where_tables
 from benchmarks.training import cifar
-from harness.cli import digits201
+from harness.cli import digits201, slopes
 from harness.cli.parser import place_of
 from harness.cli.tables import console, print_facts, shown
 from harness.core.errors import DataCorrupt, UsageError, nearest
@@ -24,16 +24,19 @@ def data(options: argparse.Namespace) -> int:
         return _where(place)
     if options.name is None:
         tables = dict.fromkeys(entry.table for entry in where_tables(place))
-        names = ", ".join([*tables, digits201.TABLE, CIFAR10])
+        names = ", ".join([*tables, digits201.TABLE, *slopes.NAMES, CIFAR10])
         raise UsageError(
             f"data {options.action}: name a table or data set ({names}), or the manifest of your own table"
         )
     if options.name == digits201.TABLE:
         return digits201.ACTIONS[options.action](options)
-    if options.action not in ("import", "verify"):
+    if options.name in slopes.NAMES and options.action in slopes.ACTIONS:
+        return slopes.ACTIONS[options.action](options)
+    if options.action not in ("import", "verify") or options.name in slopes.NAMES:
+        built = [digits201.TABLE, *slopes.NAMES]
         raise UsageError(
-            f"data {options.action}: no {options.name!r}{nearest(options.name, [digits201.TABLE])}; the table that can "
-            f"be built and described here is {digits201.TABLE}"
+            f"data {options.action}: no {options.name!r}{nearest(options.name, built)}; tables that are built and "
+            f"verified here are {', '.join(built)}; {digits201.TABLE} can be imported and described too"
         )
     return _import(options.name, place) if options.action == "import" else _verify(options.name, place)
 
@@ -51,6 +54,7 @@ def _where(place: Place) -> int:
         }
         print_facts(target, f"{entry.table} ({entry.form})", facts)
     digits201.where(place, target)
+    slopes.where(target)
     folder = cifar.locate(place)
     print_facts(target, CIFAR10, {"files": "163 MB", "home": cifar.HOME, "here": str(folder or f"no; {cifar.IMPORT}")})
     print_facts(target, "digits", {"files": "part of scikit-learn", "here": "yes"})

@@ -12,4 +12,5 @@ SURROGATES: dict[str, str] = {
     "spd_averaged": "methods.surrogates.dishes:AveragedDishes",
     "spd_emphatic": "methods.surrogates.dishes:EmphaticDish",
     "spd_forest": "methods.surrogates.dishes:DishAndForest",
+    "spd_slope": "methods.surrogates.slope_dish:SlopeDish",
 }

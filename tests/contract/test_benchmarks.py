@@ -22,6 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "nb201": {"table": "nb201-v1.1", "dataset": "cifar10"},
     "nb201-hybrid": {"channels": 2, "train_images": 128, "valid_images": 100, "parent_epochs": 2},
     "nb201-training": {"channels": 2, "train_images": 128, "valid_images": 100},
+    "sigmoid-slope": {"curve": "digits"},
     "table": {"manifest": "table.yaml"},
 }
 QUERIES = {
@@ -51,6 +52,13 @@ QUERIES = {
     ),
     "nb201-training": Query(
         "digits/valid@3ep(128) trial", ("digits/parameters",), ("digits/test@3ep(128) trial",), 3, 3
+    ),
+    "sigmoid-slope": Query(
+        "digits/valid@20ep(800) trial",
+        ("digits/multiply-adds",),
+        ("digits/test@20ep(800) mean-of-trials", "digits/valid@20ep(800) mean-of-trials"),
+        20,
+        20,
     ),
     "table": Query("digits/valid@10ep(1.2k) mean-of-trials", (), ("digits/test@10ep(1.2k) mean-of-trials",), 10, 10),
 }

@@ -18,6 +18,7 @@ Params = dict[str, Tensor]
 
 MOTIFS: dict[str, str] = {
     "nb201-cell": "methods.surrogates.spd.cell:CellMotif",
+    "recurrent-cell": "methods.surrogates.spd.recurrent:RecurrentMotif",
     "sigmoid-slope": "methods.surrogates.spd.motif:SigmoidMotif",
 }
 
