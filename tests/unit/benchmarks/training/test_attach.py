@@ -6,6 +6,7 @@ The numbers in the names are those of the published list of checks; each was see
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,6 +83,14 @@ EXPECTED = {
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_does_to_the_parent_what_it_says(arm: str):
     assert tuple(measure(arm).values()) == EXPECTED[arm]
+
+
+def test_the_page_shows_this_table():
+    page = (Path(__file__).parents[4] / "docs" / "petridish.md").read_text(encoding="utf-8")
+    _, _, shown = page.partition(attach_table.BEGIN)
+    header, _, *rows = [line.strip("| ").split(" | ") for line in shown.split(attach_table.END)[0].strip().splitlines()]
+    columns = {arm: tuple(row[1 + index] for row in rows) for index, arm in enumerate(header) if arm in EXPECTED}
+    assert columns == EXPECTED
 
 
 def test_each_node_and_gradient_of_the_parent_is_compared():
