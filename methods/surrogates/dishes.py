@@ -130,7 +130,7 @@ def settings_of(changes: Mapping[str, Any]) -> DishSettings:
     settings: dict[str, Any] = {
         "inner": Inner(steps=20, rate=0.05, epsilon=1e-8),
         "phases": (Phase(60, 0.05, 0.005),),
-        "validation": "inputs",
+        "validation": "copy",
         "batch": 16,
         "precision": "float32",
     }

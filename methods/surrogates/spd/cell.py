@@ -89,7 +89,7 @@ class CellMotif:
         state = _normalised(torch.bmm(params["stem"], self._patches(inputs.reshape(batch, 1, images, -1))))
         nodes = [state.view(batch, self.channels, images, -1)]
         flow: list[list[Tensor]] = [[], [], []]
-        masks = motifs.split([len(edges) * (2 + 2 * len(edges)) for edges in LEAVING], dim=1)
+        masks = torch.split(motifs, [len(edges) * (2 + 2 * len(edges)) for edges in LEAVING], dim=1)
         for node, edges in enumerate(LEAVING):
             leaving = self._leave(nodes[node], params[f"wide{node}"], params[f"point{node}"], masks[node], len(edges))
             for target, part in enumerate(leaving.unbind(1), start=node):
