@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from harness.campaign import Settings
 from harness.cli.parser import place_of, workers_of
 from harness.cli.progress import Display
 from harness.cli.tables import console, print_facts, print_table, shown
-from harness.core.errors import OutputUnwritable, VerificationFailed
+from harness.core.errors import OutputUnwritable, UsageError, VerificationFailed
 from harness.core.schema import ProtocolModel
 from harness.plan import CATALOGUE
 from harness.protocol import load
+from harness.recheck import recheck
 from harness.repeat import Repeated, repeat, seed_block, summary
 from harness.replay import Replayed, finished, note, replay, sample
 from harness.store import Study
@@ -36,7 +38,11 @@ def _study(folder: Path) -> tuple[Study, ProtocolModel]:
 
 def verify_record(options: argparse.Namespace) -> int:
     """Check a record against every rule, offline."""
+    if options.data_dir is not None and options.run.is_file():
+        raise UsageError(f"verify: --data-dir is for a run folder; unpack {options.run} and name its study/")
     verdict = verify(options.run)
+    if options.data_dir is not None:
+        verdict = _with_data(verdict, options)
     if options.json:
         sys.stdout.write(json.dumps(verdict.plain(), indent=1, ensure_ascii=False) + "\n")
     else:
@@ -47,6 +53,15 @@ def verify_record(options: argparse.Namespace) -> int:
             "from a copy, let `resume` do what is missing, or do not trust this record"
         )
     return 0
+
+
+def _with_data(verdict: Verdict, options: argparse.Namespace) -> Verdict:
+    """Add what differs from the data; tracks that cannot be opened here are told on standard error."""
+    study, protocol = _study(options.run)
+    found, unopened = recheck(study, protocol, place_of(options))
+    for track, reason in unopened.items():
+        Console(stderr=True).print(f"track {track} not held against the data: {reason}", markup=False)
+    return replace(verdict, findings=(*verdict.findings, *found))
 
 
 def _print_findings(run: Path, verdict: Verdict) -> None:

@@ -17,6 +17,10 @@ HELP = {
 def _verify(entry: argparse.ArgumentParser) -> None:
     entry.add_argument("run", type=Path, help="a run folder, or an archive that `bundle` has made")
     entry.add_argument("--json", action="store_true", help="print rules and findings as JSON")
+    data = "also compute the facts of every benchmark anew from the tables and data sets in this folder"
+    entry.add_argument("--data-dir", type=Path, help=data)
+    entry.add_argument("--cache-dir", type=Path, help="imported tables; default: NAS_CACHE_DIR or the user's cache")
+    entry.set_defaults(device="cpu", threads=1)  # no training: facts of data sets are the same on every device
 
 
 def _replay(entry: argparse.ArgumentParser) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,11 +14,11 @@ from harness.core.canonical import content_hash
 from harness.core.schema import SCHEMA_VERSION, ProtocolModel, Track
 from harness.environment.drift import differences
 from harness.verify.reading import Source
+from harness.verify.references import contradictions
 from harness.verify.shapes import SegmentEndForm, SegmentForm, StudyForm, TrackForm, TuningForm
 from harness.verify.tuning import check_declared
 
 _NAMED = re.compile(r"(?P<protocol>.+)@(?P<version>\d+\.\d+\.\d+)-(?P<hash>[0-9a-f]{8})")
-ROUNDING = 1e-9
 MOST_REPLICATES = 1_000_000
 """A record that claims more is not read on: its plan alone would fill the memory."""
 
@@ -107,50 +105,8 @@ def _check_track(source: Source, track: Track, facts: TrackForm) -> None:
     strangers = facts.unavailable.keys() - set(track.final.metrics)
     if strangers:
         source.note("references", "study.json", 0, f"{place}.unavailable", track.final.metrics, sorted(strangers))
-    for what in _contradictions(facts.references, track.budget.limit):
+    for what in contradictions(facts.references, track):
         source.note("references", "study.json", 0, f"{place}.references: {what}")
-
-
-def _contradictions(references: Mapping[str, Any], limit: float) -> list[str]:
-    """Return what cannot be true of one and the same space."""
-    try:
-        return [
-            *_of_sampling(references.get("random_sampling", {}), references.get("optimum", {})),
-            *_of_search(references.get("random_search", {}), references, limit),
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        return [f"not of the form of references ({error!r})"]
-
-
-def _of_sampling(sampling: Mapping[str, Any], optima: Mapping[str, Any]) -> list[str]:
-    found = []
-    for name, facts in sampling.items():
-        mean, std, n = facts["mean"], facts["std"], facts["n"]
-        if n < 1 or not 0 <= std < math.inf or not math.isfinite(mean):
-            found.append(f"random_sampling of {name}: mean {mean}, std {std}, n {n}")
-        elif name in optima and abs(optima[name]["value"] - mean) > std * math.sqrt(n) * (1 + ROUNDING) + ROUNDING:
-            # Samuelson (1968): no value of n is further from their mean than sqrt(n - 1) standard deviations.
-            found.append(f"the optimum of {name} is further from the mean than {n} values with std {std:g} allow")
-    return found
-
-
-def _of_search(search: Mapping[str, Any], references: Mapping[str, Any], limit: float) -> list[str]:
-    if not search:
-        return []
-    found = []
-    spent, curve, expected = search["spent"], search["curve"], search["expected"]
-    if len(spent) != len(curve) or any(first >= second for first, second in pairwise(spent)):
-        found.append("random_search: spent does not rise, or is not as long as curve")
-    if spent and spent[-1] > limit * (1 + ROUNDING):
-        found.append("random_search: the curve goes beyond the budget")
-    optimum = references.get("optimum", {}).get(search["metric"])
-    mean = references.get("random_sampling", {}).get(search["metric"])
-    if optimum is not None and mean is not None:
-        ends = sorted((optimum["value"], mean["mean"]))
-        slack = ROUNDING * max(map(abs, ends))
-        if not ends[0] - slack <= expected <= ends[1] + slack:
-            found.append("random_search: the expectation is not between random sampling and the optimum")
-    return found
 
 
 def _check_segments(source: Source) -> frozenset[str]:

@@ -402,6 +402,12 @@ def same_seed_twice(plain: dict[str, Any]) -> None:
     plain["tracks"][0]["seeds"]["list"] = [0, 0]
 
 
+def with_low_quantiles(track: dict[str, Any]) -> None:
+    """Add quantiles that end at the optimum, and lie too low for the mean."""
+    best = track["references"]["optimum"][TEST]["value"]
+    track["references"]["quantiles"] = {TEST: [0.0, 0.0, 0.0, best]}
+
+
 CAREFUL: dict[str, tuple[str, Forgery]] = {
     "a missing run": ("plan-complete", lambda f: shutil.rmtree(f.run())),
     "a bad run called skipped": ("plan-complete", skipped),
@@ -503,6 +509,33 @@ CAREFUL: dict[str, tuple[str, Forgery]] = {
     "an optimum nobody can reach": (
         "references",
         study(lambda track: set_in([track], 0, 1e6, "references", "optimum", TEST, "value")),
+    ),
+    "quantiles without the optimum": (
+        "references",
+        study(lambda track: track["references"].update(quantiles={TEST: [10.0, 50.0, 99.0]})),
+    ),
+    "quantiles of another mean": ("references", study(with_low_quantiles)),
+    "draws worth more than they are": (
+        "references",
+        study(
+            lambda track: track["references"].update(
+                best_of_draws={"metric": TEST, "draws": [1, 2], "expected": [90.0, 91.0]}
+            )
+        ),
+    ),
+    "a random search that was better": (
+        "references",
+        study(
+            lambda track: track["references"].update(
+                random_search={"metric": TEST, "expected": 99.9, "spent": [1.0], "curve": [99.9], "basis": ""}
+            )
+        ),
+    ),
+    "a correlation above one": (
+        "references",
+        study(
+            lambda track: track["references"].update(agreement={TEST: {"objective": VALID, "kendall_tau": 1.5, "n": 2}})
+        ),
     ),
     "a lower optimum": (
         "optimum-bound",
