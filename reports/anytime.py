@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,14 @@ from reports.curves import Floats, Step, common_start, log_grid, on_grid, plain
 from reports.frame import Cell, Key, TrackFrame
 from reports.series import series_of
 from reports.space import regrets
+from reports.trace import Trace
 from reports.wording import amount, budget_axis, budget_unit, listed, reference, scale
 
 _INTERIM = (
     "The final recipe was run for the last architecture of each run alone, so {metric} is not known along the way: "
     "the curve shows the sealed metric of the search trials instead."
 )
+_FEWEST = 5  # runs of a method, below which the anytime figure says as much
 _DOTTED = "The dotted curve is a mean, which a few poor runs pull away from the median."
 _REGRET = (
     "Regret: distance to the optimum of the space; what lies below the lower edge, as a regret of zero does, is in "
@@ -59,7 +62,7 @@ def anytime_figure(analysis: TrackAnalysis) -> Figure | None:
     metric of the search trials. As regret, on a logarithmic axis, where the optimum of the space is known.
     """
     track = analysis.track
-    view = _view(track)
+    view = _view(track, lambda trace: trace.at)
     drawn = view.drawn
     if not drawn:
         return None
@@ -79,14 +82,62 @@ def anytime_figure(analysis: TrackAnalysis) -> Figure | None:
     )
 
 
-def _view(track: TrackFrame) -> _View:
+def evaluations_figure(analysis: TrackAnalysis) -> Figure | None:
+    """Return the same over the number of trials told; None where that is the budget, or below five runs.
+
+    A curve ends where the first of its runs does: nothing is extrapolated.
+    """
+    track = analysis.track
+    if track.plan["budget"]["unit"] == "evaluations":
+        return None
+    view = _view(track, lambda trace: trace.told)
+    cells = [cell for cell in track.base if len(cell.valued) >= _FEWEST]
+    ends = {cell.key: min(trace.trials for trace in cell.valued) for cell in cells}
+    starts = {cell.key: common_start(view.curves[cell.key]) for cell in cells}
+    drawn = [cell for cell in cells if starts[cell.key] < ends[cell.key]]
+    if not drawn:
+        return None
+    grid = np.unique(log_grid(min(starts[cell.key] for cell in drawn), max(ends[cell.key] for cell in drawn)).round())
+    series = [_series(view, cell, grid[(grid >= starts[cell.key]) & (grid <= ends[cell.key])]) for cell in drawn]
+    exact = _exact_draws(view, float(grid[-1]))
+    return Figure(
+        name=f"evaluations-{track.id}",
+        title=f"Performance by number of evaluations on {track.id}",
+        x_label="trials told to the method",
+        y_label=f"{_in_unit(view)}\n{view.metric}",
+        series=(*series, *exact),
+        note=(
+            "As the anytime figure, over the number of trials instead of what they cost: a method that chooses cheap "
+            "architectures gains there and not here. Line: median over the runs; band: quartiles. A curve ends with "
+            f"the first of its runs ({listed(f'{cell.label} at {ends[cell.key]:,}' for cell in drawn)} trials)."
+            + (f" {_DOTTED}" if exact else "")
+            + ("" if view.best is None else f" {_REGRET}")
+        ),
+        y_log="linear" if view.best is None else "log",
+        lines=_lines(view),
+    )
+
+
+def _exact_draws(view: _View, end: float) -> list[Series]:
+    """Return the exact mean of random search after so many draws, as far as the curves go."""
+    known: Any = view.track.record.references.get("best_of_draws")
+    if not isinstance(known, dict) or known.get("metric") != view.metric:
+        return []
+    pairs = np.array([known["draws"], known["expected"]], dtype=np.float64)
+    places, means = pairs[:, pairs[0] <= end]
+    middle = plain(view.height(means))
+    return [Series("random search, exact mean", plain(places), middle, middle, middle, role="reference", style="line")]
+
+
+def _view(track: TrackFrame, place: Callable[[Trace], Floats]) -> _View:
+    """Return what is shown, over whatever `place` tells of each change of a run's incumbent."""
     metric = track.metrics[0]
     runs = {cell.key: cell.valued for cell in track.base}
     interim = next((trace.interim_metric for traces in runs.values() for trace in traces), "")
     if interim and any(np.isnan(trace.final[:, 0]).any() for traces in runs.values() for trace in traces):
-        curves = {key: _whole([Step(trace.at, trace.interim) for trace in traces]) for key, traces in runs.items()}
+        curves = {key: _whole([Step(place(trace), trace.interim) for trace in traces]) for key, traces in runs.items()}
         return _View(track, interim, curves, reference(track, "optimum", interim, "value"), interim=True)
-    curves = {key: _whole([trace.step(0) for trace in traces]) for key, traces in runs.items()}
+    curves = {key: _whole([Step(place(trace), trace.final[:, 0]) for trace in traces]) for key, traces in runs.items()}
     return _View(track, metric, curves, reference(track, "optimum", metric, "value"), interim=False)
 
 

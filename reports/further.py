@@ -9,6 +9,7 @@ from harness.core.records import Section
 from reports.across import across, across_table, improvement_figure, score_profile_figure
 from reports.agreement import agreement_figure
 from reports.analysis import TrackAnalysis
+from reports.anytime import evaluations_figure
 from reports.distribution import profile_figure, space_figure
 from reports.expected import expected_figure
 from reports.frame import Frame
@@ -49,6 +50,7 @@ def _compromises(analysis: TrackAnalysis) -> Iterator[Section]:
 def _views(frame: Frame, analysis: TrackAnalysis) -> Iterator[Section]:
     figures = _known(
         (
+            evaluations_figure(analysis),
             profile_figure(analysis),
             target_figure(frame, analysis),
             space_figure(analysis),

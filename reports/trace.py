@@ -54,6 +54,7 @@ class Trace:
         final_cost: what the final trainings are charged together; None where no record says.
         final_trainings: how many they are.
         trials: trials told to the method.
+        told: how many trials the method had been told at each change of the reported architecture, shape (k,).
         discarded: trials that crossed the budget and were discarded.
         failures: reason -> failed trials.
         seconds: real seconds by phase.
@@ -77,6 +78,7 @@ class Trace:
     final_cost: Cost | None
     final_trainings: int
     trials: int
+    told: Floats
     discarded: int
     failures: Mapping[str, int]
     seconds: Mapping[str, float]
@@ -126,6 +128,7 @@ def trace_of(run: RunRecord, plan: Mapping[str, Any], excluded: str, ranges: Map
         final_cost=run.final_cost,
         final_trainings=len(plan["final"].get("seeds", ())),
         trials=len(told),
+        told=np.searchsorted([record.spent for record in told], at, side="right").astype(np.float64),
         discarded=len(run.trials) - len(told),
         failures=dict(sorted(reasons.items())),
         seconds=run.seconds,
