@@ -38,6 +38,7 @@ STYLE: Any = {
 _ROOM, _ROW = 1.5, 0.42  # inches of a lying figure: around the rows, and for each row
 _TICKS_ACROSS = 6  # of a linear axis as wide as a page, so that long numbers do not collide
 _NAME, _LABEL = 36, 45  # letters in a line of a row's name, and of the label below the rows
+_UNIT, _WORDS = 0.62, 8.5  # of a drawing: inches that a unit of its heights takes, and points of its words
 _ENTRY = 0.2  # inches that an entry of the legend adds to a figure too narrow for two columns of them
 _FLOOR = 1e-3  # the lowest edge of a logarithmic axis of differences
 _BAND_ROOM = 0.75  # how far a band may stretch a linear axis beyond the lines, in heights of the lines
@@ -72,8 +73,11 @@ def draw(figure: Figure, width: float = WIDTH, *, titled: bool = True) -> Canvas
     if titled:
         axes.set_title(figure.title, loc="left", pad=10)
     _labels(axes, figure, WIDTH / width)
-    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
+    if figure.texts:
+        _drawing(axes, figure, WIDTH / width)
+    else:
+        axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
     handles, labels = legend_entries(axes, figure)
     columns = 2 if len(labels) > 1 and width >= WIDTH else 1
     if width < WIDTH:
@@ -84,8 +88,18 @@ def draw(figure: Figure, width: float = WIDTH, *, titled: bool = True) -> Canvas
 
 
 def _height(figure: Figure) -> float:
-    """Return the height in inches: that of the page's figures, or as much as the rows of a lying one need."""
+    """Return the height in inches: that of the page's figures, or as much as rows or a drawing need."""
+    if figure.texts:
+        heights = [height for _, height, _ in figure.texts]
+        return max(2.0, _ROOM + _UNIT * (max(heights) - min(heights)))
     return min(HEIGHT, _ROOM + _ROW * len(figure.names)) if figure.names else HEIGHT
+
+
+def _drawing(axes: Axes, figure: Figure, crowding: float) -> None:
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    for x, y, words in figure.texts:
+        axes.text(x, y, words, ha="center", va="top", fontsize=_WORDS / crowding**0.5)
 
 
 def _labels(axes: Axes, figure: Figure, crowding: float) -> None:

@@ -157,7 +157,7 @@ def readings(figure: Figure, drawings: Mapping[str, Drawing]) -> dict[str, Json]
         "log": [figure.y_log == "log", False] if figure.names else [figure.x_log == "log", figure.y_log == "log"],
         "names": {name: _short(place) for name, place in figure.names.items()},
         "lines": {label: _short(height) for label, height in figure.lines.items()},
-        "series": [_series(one, labels) for one in figure.series],
+        "series": [] if figure.texts else [_series(one, labels) for one in figure.series],
         "drawings": {
             name: {"box": list(one.box), "x": [_short(end) for end in one.x], "y": [_short(end) for end in one.y]}
             for name, one in drawings.items()

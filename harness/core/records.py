@@ -177,6 +177,7 @@ class Figure:
     Attributes:
         names: name -> x of the rows of a figure whose x is no quantity; it is drawn lying, so that the names are
             read from top to bottom and the heights run to the right. Series with one label share a colour.
+        texts: (x, y, words) in the picture; a figure that has some is a drawing without axes, true to scale.
     """
 
     name: str
@@ -189,6 +190,7 @@ class Figure:
     y_log: str = "linear"  # 'log' or 'linear'
     lines: Mapping[str, float] = field(default_factory=dict)  # labelled horizontal reference lines
     names: Mapping[str, float] = field(default_factory=dict)
+    texts: tuple[tuple[float, float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
