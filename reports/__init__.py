@@ -3,4 +3,5 @@
 REPORTS: dict[str, str] = {
     "summary": "reports.summary:build",
     "checklist": "reports.checklist:build",
+    "growth": "reports.growth:build",
 }
