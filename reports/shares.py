@@ -71,7 +71,8 @@ def bootstrap_band(rows: Floats, node: SeedTree) -> tuple[Floats, Floats]:
 
 def resample_counts(rng: np.random.Generator, n: int) -> Floats:
     """Return how often each of n runs is in each of 2,000 bootstrap resamples, shape (resamples, n)."""
-    chosen = rng.integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
+    chosen = rng.integers(n, size=(RESAMPLES, n))
+    chosen += n * np.arange(RESAMPLES)[:, None]
     counts = np.bincount(chosen.ravel(), minlength=RESAMPLES * n)
     return counts.reshape(RESAMPLES, n).astype(np.float64)
 
