@@ -74,7 +74,7 @@ CURVES = {
 """The curves by name."""
 
 SHA256: dict[str, str] = {
-    "mnist": "60f461cda091c806c36ca6fe8dd0626e24e96c5018889483c3ea4bc0630525b2",
+    "mnist": "4955ac7fdc4ecfe6b8438f34dd53b1469800e7750211c433a614fe6632cef02a",
     "mnist-default-init": "6a3dd1f0f077c6a8cf8a856d2ade980ed5ac2485cf3d85eaabd212f95262d109",
     "digits": "175648a6f86731d46a6c109ed2f5e7dc5d5555f05c9fead0a2439397b63019a1",
 }

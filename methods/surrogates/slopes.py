@@ -16,7 +16,7 @@ from methods.surrogates.spd.artefact import Artefact, Floats
 from methods.surrogates.spd.dish import Dish
 from methods.surrogates.spd.inner import Inner
 from methods.surrogates.spd.motif import SigmoidMotif
-from methods.surrogates.spd.settings import DishSettings
+from methods.surrogates.spd.settings import DishSettings, Phase
 
 Rows = NDArray[np.intp]
 
@@ -60,8 +60,10 @@ class Plan:
 
 
 REDUCED = Plan(
-    DishSettings(Inner(steps=50, rate=0.05), restarts=4), points=15, sgd_rates=(1.0,), seeds=2, rounds=1
+    DishSettings(Inner(steps=50, rate=0.05), phases=(Phase(15, 0.05), Phase(15, 0.02)), restarts=3),
+    sgd_rates=(1.0,), seeds=2, rounds=1,
 )  # fmt: skip
+"""The small version: everything runs, nothing is settled."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -52,7 +53,8 @@ class RecurrentMotif:
         """Draw weights from N(0, 1 / fan-in); biases of the first node and of the outputs are zero."""
 
         def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator, dtype=torch.float64) / shape[-2] ** 0.5
+            normal = torch.randn(*shape, generator=generator, dtype=torch.float64)
+            return normal / math.sqrt(shape[-2])
 
         return {
             "input": draw(self.inputs, self.width),

@@ -71,7 +71,7 @@ def test_the_outer_gradient_is_that_of_central_differences(block: int | None) ->
             moved.view(-1)[place] += sign * step
             ends.append(loss(moved).item())
         expected = (ends[0] - ends[1]) / (2 * step)
-        assert gradient.view(-1)[place].item() == pytest.approx(expected, rel=1e-5, abs=1e-5 * gradient.abs().max())
+        assert gradient.view(-1)[place].item() == pytest.approx(expected, rel=1e-5, abs=1e-5 * gradient.abs().max().item())
 
 
 def test_a_dish_learns_to_rank_recurrent_cells() -> None:
