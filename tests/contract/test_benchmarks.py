@@ -56,7 +56,7 @@ QUERIES = {
     "sigmoid-slope": Query(
         "digits/valid@20ep(800) trial",
         ("digits/multiply-adds",),
-        ("digits/test@20ep(800) mean-of-trials", "digits/valid@20ep(800) mean-of-trials"),
+        ("digits/test@20ep(800) mean-of-trials",),
         20,
         20,
     ),
