@@ -180,11 +180,11 @@ class NB201Training:
         pace = self._workshop.pace()
         train, valid = len(self._data.train), len(self._data.valid)
         return Estimate(
-            seconds=self._query.search_epochs * pace.epoch(train, valid),
+            seconds=pace.start + self._query.search_epochs * pace.epoch(train, valid),
             memory=pace.memory,
             basis=f"{pace.images} images of an average cell trained by engine {self._config.engine!r} on this machine",
             cost=self._cost(AVERAGE, self._query.search_epochs, train),
-            final_seconds=self._query.final_epochs * pace.epoch(train + valid, 0),
+            final_seconds=pace.start + self._query.final_epochs * pace.epoch(train + valid, 0),
         )
 
     def _accept(self, work: Work) -> Evaluate:

@@ -27,12 +27,14 @@ class Pace:
         valid: seconds for each validation image.
         memory: bytes at the peak, of the process, or of the accelerator where there is one.
         images: how many training images were timed.
+        start: seconds before the first step of a network: to build it, and to capture its steps where an engine does.
     """
 
     train: float
     valid: float
     memory: int
     images: int
+    start: float = 0.0
 
     def epoch(self, train: int, valid: int) -> float:
         """Return the seconds of an epoch on `train` images with an evaluation on `valid`."""
@@ -40,23 +42,27 @@ class Pace:
 
 
 def calibrate(engine: Trainer, course: Course) -> Pace:
-    """Return the pace of an engine on a course: a step to warm up, then about a second of steps.
+    """Return the pace of an engine on a course: a step to warm up, then more and more steps for about a second.
 
     Raises:
         HarnessError: not even a step of an average cell can be trained here (lack of memory, say).
     """
-    batch = course.recipe.batch_size
+    images = batch = min(course.recipe.batch_size, len(course.train))
     _time(engine, course, batch)
-    seconds, fit = _time(engine, course, batch)
-    images = min(len(course.train), batch * max(1, round(_ENOUGH_SECONDS / seconds)))
-    if images > batch:
+    once, fit = _time(engine, course, batch)
+    seconds = once
+    # What every training begins with is in both times, and so not in their difference.
+    while seconds - once < _ENOUGH_SECONDS / 4 and images < len(course.train):
+        images = min(len(course.train), 2 * batch if images == batch else 4 * images)
         seconds, fit = _time(engine, course, images)
+    train = (seconds - once) / (images - batch) if seconds > once else seconds / images
     split = _first(next(iter(course.watch.values())), BATCH)
     with bitwise(course.threads):
         watch = Stopwatch()
         accuracy(fit.network, split)
         validation = watch.lap()
-    return Pace(seconds / images, validation / len(split), peak(course.train.pixels.device), images)
+    start = max(0.0, once - train * batch)
+    return Pace(train, validation / len(split), peak(course.train.pixels.device), images, start)
 
 
 def _time(engine: Trainer, course: Course, images: int) -> tuple[float, Fit]:
