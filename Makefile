@@ -37,7 +37,7 @@ bench: $(STAMP)
 # On a machine with a GPU: every test that needs it, then that part of docs/measurements.md.
 gpu: $(STAMP)
 	$(BIN)/pytest tests/gpu -m gpu
-	PYTHONPATH=. $(BIN)/python tests/perf/measure.py gpu docs/measurements.md
+	$(BIN)/python tests/perf/measure.py gpu docs/measurements.md
 
 # Branches that the unit tests take; the engine is held to every one of them, the rest to nine in ten.
 ENGINE := harness/core/*,harness/protocol/*,harness/store/*,harness/runner.py,reports/stats.py

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -22,7 +22,7 @@ import torch
 from benchmarks.spaces.nb201 import NasBench201, Skeleton
 from benchmarks.training import fit
 from benchmarks.training.determinism import bitwise
-from benchmarks.training.digits201 import DIGITS_201, Bundle, Result, course, plan, train_bundle
+from benchmarks.training.digits201 import DIGITS_201, Bundle, Definition, Result, course, plan, train_bundle
 from benchmarks.training.evaluate import Resident
 from benchmarks.training.fit import Course, Fit, Job
 from benchmarks.training.fused import Training
@@ -46,6 +46,29 @@ LOSSES: dict[str, list[float]] = {}
 """What the reference, the first of each group, took for a network, and the losses that it ended with."""
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How much is trained: two steps, once and without evaluations, where nobody will read the figures."""
+
+    quick: bool
+
+    def cut(self, definition: Definition) -> Definition:
+        return replace(definition, train_images=64) if self.quick else definition
+
+    def course(self, definition: Definition) -> Course:
+        whole = course(self.cut(definition))
+        return replace(whole, watch={}) if self.quick else whole
+
+    @property
+    def rounds(self) -> int:
+        return 1 if self.quick else 2
+
+
+@pytest.fixture(scope="module")
+def effort(pytestconfig: pytest.Config) -> Effort:
+    return Effort(pytestconfig.getoption("quick", default=False))
+
+
 @pytest.fixture(scope="module")
 def archs() -> list[Arch]:
     space, rng = NasBench201(), np.random.default_rng(11)
@@ -66,9 +89,9 @@ def bundles(jobs: Sequence[Job], common: Course, width: int) -> list[float]:
     return losses
 
 
-def measure(timed: Timed, work: Callable[[], list[float]], group: str, networks: int) -> None:
-    """Time some work twice, note networks per second and the ratio to the reference, and compare what came out."""
-    losses = timed.pedantic(work, rounds=2)
+def measure(timed: Timed, work: Callable[[], list[float]], group: str, networks: int, rounds: int) -> None:
+    """Time some work, note networks per second and the ratio to the reference, and compare what came out."""
+    losses = timed.pedantic(work, rounds=rounds)
     seconds = timed.stats.stats.min / networks
     first = SECONDS.setdefault(group, seconds)
     expected = LOSSES.setdefault(group, losses)
@@ -77,23 +100,23 @@ def measure(timed: Timed, work: Callable[[], list[float]], group: str, networks:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def warm(archs: list[Arch]) -> None:
+def warm(archs: list[Arch], effort: Effort) -> None:
     """Load every library before the first measurement."""
     jobs = [Job(arch, 9, 1) for arch in archs[:2]]
-    reference(jobs, course(SHORT))
-    bundles(jobs, course(SHORT), 2)
+    reference(jobs, effort.course(SHORT))
+    bundles(jobs, effort.course(SHORT), 2)
 
 
 @pytest.mark.benchmark(timer=time.process_time)
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("width", [0, *NETWORKS_AT_ONCE], ids=lambda width: f"K={width}" if width else "reference")
-def test_one_thread(benchmark: Timed, archs: list[Arch], width: int, recipe: str) -> None:
+def test_one_thread(benchmark: Timed, archs: list[Arch], width: int, recipe: str, effort: Effort) -> None:
     """Width 0 is the reference. Where K is more than the cells, the same cells come again with other seeds."""
     benchmark.group = f"one thread, {recipe}"
-    common = course(RECIPES[recipe])
+    common = effort.course(RECIPES[recipe])
     jobs = [Job(arch, seed, 1) for seed in range(max(1, width // CELLS)) for arch in archs]
     work = (lambda: bundles(jobs, common, width)) if width else (lambda: reference(jobs, common))
-    measure(benchmark, work, benchmark.group, len(jobs))
+    measure(benchmark, work, benchmark.group, len(jobs), effort.rounds)
 
 
 def full_size() -> Course:
@@ -108,12 +131,12 @@ def full_size() -> Course:
 
 @pytest.mark.benchmark(timer=time.process_time)
 @pytest.mark.parametrize("width", [0, 1, 2], ids=lambda width: f"K={width}" if width else "reference")
-def test_full_size(benchmark: Timed, archs: list[Arch], width: int) -> None:
+def test_full_size(benchmark: Timed, archs: list[Arch], width: int, effort: Effort) -> None:
     """One step of batch 32 with 16 channels and 5 cells in each stage: no slower is what is asked for."""
     benchmark.group = "one thread, CIFAR-10 network, C=16 N=5"
     common, jobs = full_size(), [Job(arch, 0, 1) for arch in archs[:2]]
     work = (lambda: bundles(jobs, common, width)) if width else (lambda: reference(jobs, common))
-    measure(benchmark, work, benchmark.group, len(jobs))
+    measure(benchmark, work, benchmark.group, len(jobs), effort.rounds)
 
 
 CORES = len(os.sched_getaffinity(0))
@@ -127,21 +150,21 @@ def pool() -> Iterator[ProcessPoolExecutor]:
         yield p
 
 
-def test_all_cores_reference(benchmark: Timed) -> None:
+def test_all_cores_reference(benchmark: Timed, effort: Effort) -> None:
     """Every core by torch's own threads, one network after another."""
     benchmark.group = "all cores, digits-201"
-    common = replace(course(SHORT), threads=CORES)
+    common = replace(effort.course(SHORT), threads=CORES)
     jobs = [Job(NasBench201().arch(cell), 0, 1) for cell in plan(SHORT)[0].cells[:CELLS]]
-    measure(benchmark, lambda: reference(jobs, common), benchmark.group, len(jobs))
+    measure(benchmark, lambda: reference(jobs, common), benchmark.group, len(jobs), effort.rounds)
 
 
-def test_all_cores_bundles(benchmark: Timed, pool: ProcessPoolExecutor) -> None:
+def test_all_cores_bundles(benchmark: Timed, pool: ProcessPoolExecutor, effort: Effort) -> None:
     """Every core by a process of one thread that trains bundles, as a build does."""
     benchmark.group = "all cores, digits-201"
     chosen: list[Bundle] = [plan(SHORT)[number] for number in range(CORES)]
 
     def work() -> list[float]:
-        found: list[Result] = list(pool.map(train_bundle, [SHORT] * CORES, chosen))
+        found: list[Result] = list(pool.map(train_bundle, [effort.cut(SHORT)] * CORES, chosen))
         return [float(loss) for loss in found[0].loss[:, -1]]
 
-    measure(benchmark, work, benchmark.group, sum(len(bundle.cells) for bundle in chosen))
+    measure(benchmark, work, benchmark.group, sum(len(bundle.cells) for bundle in chosen), effort.rounds)
