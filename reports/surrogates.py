@@ -169,6 +169,8 @@ def _by_size(rows: Sequence[Row]) -> list[Table]:
 
 
 def _curves(rows: Sequence[Row]) -> list[Figure]:
+    if len({_number(row, "train") for row in rows}) == 1:  # one size makes no curve
+        return []
     return [
         Figure(
             f"{key}-by-known",
@@ -186,7 +188,7 @@ def _series(rows: Sequence[Row], name: str, along: str, key: str, place: int) ->
     at = sorted({_number(row, along) for row in rows if row["surrogate"] == name})
     columns = [_values(rows, name, key, **{along: x}) for x in at]
     middle, low, high = (tuple(float(take(column)) for column in columns) for take in (np.median, np.min, np.max))
-    return Series(name, tuple(at), middle, low, high, style="line" if len(at) > 1 else "points", place=place)
+    return Series(name, tuple(at), middle, low, high, style="line", place=place)
 
 
 def _rounds(searches: Sequence[Row]) -> Table:
