@@ -47,6 +47,11 @@ _ABOUT_SEEDS = (
     "Intervals and tests speak about new seeds of the same method on the same benchmark, and about nothing else: not "
     "about other data sets, spaces or training recipes."
 )
+_SIMULATED = "Costs and results come from a benchmark table: nothing was trained, and seconds are simulated."
+_HYBRID = (
+    "Results come from a benchmark table: candidates alone were trained on this machine, and charged at the pace of "
+    "the table; seconds are simulated."
+)
 
 
 def build(study: StudyRecord) -> Document:
@@ -100,7 +105,7 @@ def _track_text(analysis: TrackAnalysis) -> str:
     if track.descriptive:
         marks.append("Descriptive: the protocol declares too few replicates to test anything; nothing is tested.")
     if tabular(track):
-        marks.append("Costs and results come from a benchmark table: nothing was trained, and seconds are simulated.")
+        marks.append(_HYBRID if "local" in track.record.manifest else _SIMULATED)
     marks += _expectation_text(analysis)
     return " ".join(marks)
 
