@@ -33,9 +33,11 @@ reference, network by network, and the fused engine with K networks take turns; 
 ratios (lowest to highest in brackets). The same {COMPARED} random cells on both sides; augmentation included,
 evaluation not."""
 
-PROFILE = """\
-Where the time of a step goes at C=8, N=1: the share of the kernels of each kind in the real time of the profiler, and
-of all that is not inside a kernel, which the profiler's own cost makes too large."""
+PROFILE = f"""\
+Where the time of a step goes at C=8, N=1: the share of the kernels of each kind in the real time under the profiler,
+and of all that is outside kernels, which the profiler's own cost makes too large; medians of {ROUNDS} rounds."""
+
+OTHER, OUTSIDE = "other arithmetic and the optimiser", "Python, autograd, dispatch"
 
 KINDS = {
     "convolution": ("conv", "mkldnn"),
@@ -109,25 +111,25 @@ def figures(rounds: Sequence[tuple[float, float]]) -> tuple[str, str, str]:
 def profiles() -> list[tuple[str, ...]]:
     recipe, images, shape, _ = SMALL["C=8, N=1, batch 64, digits"]
     course = course_of(recipe, images, shape)
-    found = [shares(work) for work in (plainly(course), together(course, 1), together(course, 16))]
-    return [(kind, *(f"{100 * share[kind]:.0f} %" for share in found)) for kind in found[0]]
+    works = plainly(course), together(course, 1), together(course, 16)
+    for work in works:
+        work()
+    rounds = [[shares(work) for work in works] for _ in range(ROUNDS)]
+    return [
+        (kind, *(f"{100 * median(each[side][kind] for each in rounds):.0f} %" for side in range(len(works))))
+        for kind in rounds[0][0]
+    ]
 
 
 def shares(work: Callable[[], object]) -> dict[str, float]:
     """Return the share of the real time of some work that each kind of kernel takes."""
-    work()
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         start = time.perf_counter()
         work()
         whole = time.perf_counter() - start
-    spent = dict.fromkeys((*KINDS, "other arithmetic and the optimiser"), 0.0)
+    spent = dict.fromkeys((*KINDS, OTHER), 0.0)
     for event in seen.key_averages():
         own, name = event.self_cpu_time_total / 1e6, event.key.lower()
-        if not name.startswith("aten::") and "mkldnn" not in name:
-            continue  # autograd's own bookkeeping
-        kind = next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), None)
-        spent[kind or "other arithmetic and the optimiser"] += own
-    total = max(whole, sum(spent.values()))
-    return {kind: value / total for kind, value in spent.items()} | {
-        "Python, autograd, dispatch": 1 - sum(spent.values()) / total
-    }
+        if name.startswith("aten::"):  # the rest is autograd's own bookkeeping
+            spent[next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), OTHER)] += own
+    return {kind: value / whole for kind, value in spent.items()} | {OUTSIDE: 1 - sum(spent.values()) / whole}
