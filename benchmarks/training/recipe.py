@@ -22,8 +22,27 @@ PROBED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one network is trained: stochastic gradient descent with Nesterov momentum and a cosine to zero.
+class Descent:
+    """Stochastic gradient descent with Nesterov momentum and a cosine to zero, as in NAS-Bench-201.
+
+    Attributes:
+        learning_rate: its value in the first step.
+        momentum: Nesterov momentum.
+        weight_decay: L2 penalty on every parameter, normalisation included.
+        cosine: 'epoch' changes the learning rate once an epoch, as the official code does; 'step' at every step.
+        precision: of the arithmetic; the reference trainer knows 'fp32' only.
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    cosine: Literal["epoch", "step"] = "epoch"
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe(Descent):
+    """How one network is trained.
 
     The defaults are those of NAS-Bench-201 (Dong and Yang, ICLR 2020) with its 12-epoch schedule.
 
@@ -32,13 +51,8 @@ class Recipe:
         channels: channels of the first stage.
         cells: cells of each of the three stages.
         batch_size: images of a step; the last step of an epoch takes what is left.
-        learning_rate: its value in the first step.
-        momentum: Nesterov momentum.
-        weight_decay: L2 penalty on every parameter, normalisation included.
-        cosine: 'epoch' changes the learning rate once an epoch, as the official code does; 'step' at every step.
         flip: whether each image is mirrored with probability one half.
         crop_padding: black pixels around an image before it is cropped back at random; 0 for no crop.
-        precision: of the arithmetic; the reference trainer knows 'fp32' only.
 
     Raises:
         UsageError: a value is outside its range.
@@ -48,13 +62,8 @@ class Recipe:
     channels: int = 16
     cells: int = 5
     batch_size: int = 256
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    cosine: Literal["epoch", "step"] = "epoch"
     flip: bool = True
     crop_padding: int = 4
-    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         for key in ("epochs", "channels", "cells", "batch_size"):

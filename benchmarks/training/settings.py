@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.training.data import facts
-from benchmarks.training.recipe import Precision, Recipe
+from benchmarks.training.recipe import Descent, Recipe
 from harness.core.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check_engine(name: str, device: str = "cpu") -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingConfig:
+class TrainingConfig(Descent):
     """The options of the training benchmark; the defaults train small networks on digits in about a second.
 
     The recipe's options are those of `benchmarks.training.recipe.Recipe`; its epochs are the protocol's fidelities.
@@ -88,13 +88,8 @@ class TrainingConfig:
     channels: int = 8
     cells: int = 1
     batch_size: int = 64
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    cosine: Literal["epoch", "step"] = "epoch"
     flip: bool = False
     crop_padding: int = 1
-    precision: Precision = "fp32"
     phase_learning_rate: float | None = None
     drift: bool = False
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -25,7 +26,9 @@ def test_the_cosine_by_steps_is_continuous_and_ends_near_zero() -> None:
 
 def test_the_presets_are_the_published_recipe() -> None:
     for name, epochs in (("nb201-12", 12), ("nb201-200", 200)):
-        assert PRESETS[name] == Recipe(epochs, 16, 5, 256, 0.1, 0.9, 5e-4, "epoch", True, 4, "fp32")
+        size = {"epochs": epochs, "channels": 16, "cells": 5, "batch_size": 256}
+        descent = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "cosine": "epoch", "precision": "fp32"}
+        assert asdict(PRESETS[name]) == {**size, **descent, "flip": True, "crop_padding": 4}
 
 
 @pytest.mark.parametrize(
