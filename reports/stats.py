@@ -7,6 +7,7 @@ result to random sampling.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, hypot, nan
@@ -97,16 +98,19 @@ def t_interval(sample: Floats) -> tuple[float, float]:
 
 
 def bca_interval(sample: Floats, node: SeedTree) -> tuple[float, float]:
-    """Return the 95 % BCa bootstrap interval of the mean, drawn from the generator of `node`."""
-    found = stats.bootstrap(
-        (sample,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        batch=max(1, _BATCH_VALUES // len(sample)),
-        confidence_level=CONFIDENCE,
-        method="BCa",
-        rng=node.generator(),
-    ).confidence_interval
+    """Return the 95 % BCa bootstrap interval of the mean, drawn from the generator of `node`; NaN where it has none."""
+    # Runs that agree but for rounding have no such interval: NaN, which scipy would warn of on the terminal.
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (sample,),
+            np.mean,
+            n_resamples=RESAMPLES,
+            batch=max(1, _BATCH_VALUES // len(sample)),
+            confidence_level=CONFIDENCE,
+            method="BCa",
+            rng=node.generator(),
+        ).confidence_interval
     return float(found.low), float(found.high)
 
 

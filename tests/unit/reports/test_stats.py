@@ -51,6 +51,13 @@ def test_small_samples_get_student_and_large_ones_the_bootstrap(n: int, method: 
     assert summarise(draws(n), NODE).method == method
 
 
+def test_runs_that_agree_but_for_rounding_get_student_and_no_warning() -> None:
+    sample = np.array([0.1] * 19 + [np.nextafter(0.1, 1)])
+    low, high, method = mean_interval(sample, NODE)
+    assert method == T
+    assert (low, high) == pytest.approx((0.1, 0.1))
+
+
 def test_samples_without_spread_or_size_claim_no_interval() -> None:
     none, one, equal = (summarise(np.array(values), NODE) for values in ([], [5.0], [5.0] * 30))
     assert (none.n, none.method, one.method, equal.method) == (0, NONE, NONE, CONSTANT)
