@@ -26,12 +26,15 @@ from harness.core.seeds import SeedTree
 WIDTH = 16
 """Networks of one bundle; more gain little, and cost memory."""
 
+WIDE = 16
+"""Channels from which on a bundle holds one network: together they take longer (docs/measurements.md)."""
+
 EVALUATION_BATCH = 50
 """Images of one forward pass of an evaluation, for each network."""
 
 
 def train(jobs: Sequence[Job], course: Course, shelf: Shelf | None = None) -> list[Fit | TrialFailed]:
-    """Train in bundles of up to `WIDTH` jobs of equal length; see `fit.Trainer`.
+    """Train in bundles of up to `WIDTH` jobs of equal length, wide networks one by one; see `fit.Trainer`.
 
     Nothing is kept on the shelf: a bundle ends within seconds, and starts again after a kill.
 
@@ -42,11 +45,12 @@ def train(jobs: Sequence[Job], course: Course, shelf: Shelf | None = None) -> li
     if course.recipe.precision != "fp32":
         raise UsageError(f"recipe: the fused engine computes in 'fp32', not in {course.recipe.precision!r}")
     answers: dict[int, Fit | TrialFailed] = {}
+    width = WIDTH if course.skeleton.channels < WIDE else 1
     with bitwise(course.threads):
         for epochs in sorted({job.epochs for job in jobs}):
             chosen = [index for index, job in enumerate(jobs) if job.epochs == epochs]
-            for first in range(0, len(chosen), WIDTH):
-                part = chosen[first : first + WIDTH]
+            for first in range(0, len(chosen), width):
+                part = chosen[first : first + width]
                 training = Training([jobs[index] for index in part], course)
                 for _ in range(epochs):
                     training.advance()

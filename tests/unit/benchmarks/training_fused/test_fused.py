@@ -124,6 +124,23 @@ def spoil(training: fused.Training, position: int) -> None:
         wide[position * len(wide) // training.bundle.count] = math.nan
 
 
+@pytest.mark.parametrize(("channels", "together"), [(4, [3]), (16, [1, 1, 1])])
+def test_wide_networks_are_trained_one_by_one(
+    jobs: list[Job], course: Course, channels: int, together: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine, sizes = fused.Training.__init__, []
+
+    def seen(training: fused.Training, some: list[Job], common: Course) -> None:
+        sizes.append(len(some))
+        genuine(training, some, common)
+
+    monkeypatch.setattr(fused.Training, "__init__", seen)
+    wide = replace(course, skeleton=replace(course.skeleton, channels=channels))
+    short = [replace(job, epochs=1) for job in jobs[:3]]
+    assert len(_succeeded(fused.train(short, wide))) == 3
+    assert sizes == together
+
+
 def test_other_precisions_are_refused(jobs: list[Job], course: Course) -> None:
     with pytest.raises(UsageError, match="fp32"):
         fused.train(jobs, replace(course, recipe=replace(course.recipe, precision="bf16")))
