@@ -130,7 +130,8 @@ def test_an_outer_step_of_recurrent_cells(benchmark: Timed) -> None:
 
 
 PEAK = """
-import resource, sys, torch
+import re, sys, torch
+from pathlib import Path
 from methods.surrogates.spd.artefact import Synthetic, score
 from methods.surrogates.spd.dish import draw
 from methods.surrogates.spd.inner import Inner
@@ -139,7 +140,8 @@ from methods.surrogates.spd.settings import DishSettings
 from harness.core.seeds import SeedTree
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss, which a child inherits from the process that started it.
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 torch.set_num_threads(1)
 motif, steps, block = SigmoidMotif(), int(sys.argv[1]), int(sys.argv[2]) or None
