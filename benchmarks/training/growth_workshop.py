@@ -130,7 +130,7 @@ class GrowthWorkshop:
     def _timed(self, arch: Arch, images: int) -> tuple[float, float]:
         """Return the seconds of so many training images, and of one validation image."""
         whole = self._searched.regime
-        regime = replace(whole, train=_first(whole.train, images), valid=_first(whole.valid, BATCH))
+        regime = replace(whole, train=_first(whole.train, images), valid=_first(whole.valid, whole.recipe.batch_size))
         network = build_grown(arch, self._space.skeleton, 0).to(whole.train.pixels.device)
         watch = Stopwatch()
         phase = Phase(network, regime, 1, SeedTree.root("calibration", 0))
