@@ -46,3 +46,13 @@ def test_a_part_runs_on_the_real_table(data_dir: Path, cache_dir: Path, tmp_path
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "cifar100/valid@200ep(50k) mean-of-trials" in report
     assert "test@" not in report
+
+
+def test_the_reduced_assessment_fits_the_dish(data_dir: Path, cache_dir: Path, tmp_path: Path) -> None:
+    places = ["--data-dir", str(data_dir), "--cache-dir", str(cache_dir), "--out", str(tmp_path)]
+    assert main([*COMMAND, "--reduced", "--workers", "0", *places]) == 0
+    with (tmp_path / "fits.csv").open(encoding="utf-8") as file:
+        taus = {row["surrogate"]: float(row["tau"]) for row in csv.DictReader(file)}
+    assert taus["oracle"] == pytest.approx(1.0)
+    assert taus["spd"] > 0.2
+    assert "REDUCED RUN" in (tmp_path / "report.md").read_text(encoding="utf-8")
