@@ -13,7 +13,7 @@ from harness.core.seeds import SeedTree
 from harness.core.types import Arch, Capability, Cost, Evaluate, Measurement, Think, Trial
 from methods.surrogate_search import SurrogateSearch
 from methods.surrogates.measures import measures, spread
-from methods.surrogates.surrogate import ORACLE, Effort, Floats, Surrogate, surrogate
+from methods.surrogates.surrogate import ORACLE, Effort, Floats, Ranking, Surrogate, surrogate
 
 Row = dict[str, str | float]
 
@@ -49,13 +49,19 @@ class Question:
             "surrogate": self.surrogate,
             "train": len(self.known),
             "seed": self.seed,
-            **measures(fitted.predict(self.known), self.known_values, predicted, self.unseen_values),
+            **self._measured(fitted, predicted),
             **spread(fitted, self.unseen, self.unseen_values),
             "fit_seconds": fit_seconds,
             "predict_seconds": predict_seconds,
             "fit_multiply_adds": effort.fit,
             "predict_multiply_adds": effort.prediction,
         }
+
+    def _measured(self, fitted: Surrogate, predicted: Floats) -> dict[str, float]:
+        found = measures(fitted.predict(self.known), self.known_values, predicted, self.unseen_values)
+        if isinstance(fitted, Ranking):
+            del found["mse"]
+        return found
 
     def _fitted(self) -> Surrogate:
         if self.surrogate == ORACLE:
@@ -67,7 +73,7 @@ class Question:
         return fresh
 
 
-class Oracle:
+class Oracle(Ranking):
     """Rank by the true values: the ceiling."""
 
     def __init__(self, truth: Mapping[Arch, float]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from harness.core.interfaces import SearchSpace
 from harness.core.types import Arch
 from methods.surrogates.cells201 import CONV_1X1, CONV_3X3, SKIP, check_space, operations
-from methods.surrogates.surrogate import Effort, Floats, features, normal_scores
+from methods.surrogates.surrogate import Effort, Floats, Ranking, features, normal_scores
 
 PENALTIES = (0.1, 1.0, 10.0)
 TREES = 100
@@ -24,7 +24,7 @@ ITERATIONS = 2000
 """The most iterations of the network, and what it is charged for: its optimiser stops when it has converged."""
 
 
-class Random:
+class Random(Ranking):
     """Score by chance: what the loop around a surrogate gives by itself."""
 
     def __init__(self, space: SearchSpace) -> None:
@@ -44,7 +44,7 @@ class Random:
         return Effort(0.0, 0.0)
 
 
-class ConvolutionCount:
+class ConvolutionCount(Ranking):
     """Count the convolutions of a NAS-Bench-201 cell: 3x3 whole, 1x1 half, skips to break ties; learns nothing."""
 
     def __init__(self, space: SearchSpace) -> None:

@@ -15,7 +15,7 @@ from harness.core.interfaces import SearchSpace
 from harness.core.types import Arch
 from methods.surrogates.cells201 import check_space
 from methods.surrogates.controls import Forest
-from methods.surrogates.surrogate import Effort, Floats, normal_scores, ranks
+from methods.surrogates.surrogate import Effort, Floats, Ranking, normal_scores, ranks
 
 if TYPE_CHECKING:
     from methods.surrogates.spd.artefact import Artefact
@@ -100,7 +100,7 @@ class EmphaticDish(SyntheticPetriDish):
     changes: ClassVar[Mapping[str, Any]] = {"emphasis": 1.0}
 
 
-class DishAndForest:
+class DishAndForest(Ranking):
     """Take the mean of the ranks that a dish and a random forest give; they rank against the other cells asked for."""
 
     def __init__(self, space: SearchSpace) -> None:

@@ -67,7 +67,7 @@ def _standard(values: Floats) -> Floats:
 def spread(fitted: object, cells: Sequence[Arch], values: Floats) -> dict[str, float]:
     """Return `restarts`, how many of them `diverged` at the first attempt, and the quartiles of their taus.
 
-    A surrogate without restarts has one, which does not diverge.
+    A surrogate without restarts has one, which does not diverge; a single one has no quartiles.
     """
     from scipy.stats import kendalltau  # noqa: PLC0415 - takes a second to load
 
@@ -76,7 +76,8 @@ def spread(fitted: object, cells: Sequence[Arch], values: Floats) -> dict[str, f
     taus = [kendalltau(each, values).statistic for each in fitted.predict_each(cells)]
     artefact = getattr(fitted, "artefact", None)
     redrawn = 0 if artefact is None else sum(1 for attempts in artefact.redrawn if attempts)
+    found = {"restarts": len(taus), "diverged": redrawn / len(taus)}
+    if len(taus) == 1:
+        return found
     low, high = np.quantile(taus, [0.25, 0.75])
-    return {
-        "restarts": len(taus), "diverged": redrawn / len(taus), "tau_low": float(low), "tau_high": float(high),
-    }  # fmt: skip
+    return {**found, "tau_low": float(low), "tau_high": float(high)}

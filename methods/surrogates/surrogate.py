@@ -40,6 +40,10 @@ class Effort:
         return Effort(self.fit + other.fit, self.prediction + other.prediction)
 
 
+class Ranking:
+    """Marks a surrogate whose scores have units of their own: they order cells, and no error can be taken of them."""
+
+
 class Surrogate(Protocol):
     """Learn from evaluated cells how good others are. Built with the space: `Kind(space)`."""
 
@@ -53,7 +57,7 @@ class Surrogate(Protocol):
     def predict(self, cells: Sequence[Arch]) -> Floats:
         """Return a score for each cell, higher for better, in units of the normal scores of the fitted cells.
 
-        A surrogate that only ranks (`random`, `constant_proxy`, the mean of ranks) has units of its own.
+        A `Ranking` has units of its own.
         """
         ...
 

@@ -40,6 +40,8 @@ def test_the_oracle_is_the_ceiling_and_the_same_question_has_the_same_answer() -
         key: value for key, value in again.items() if key not in timed
     }
     assert 0.3 < float(first["tau"]) < 1.0
+    assert "mse" in first
+    assert "mse" not in top, "the units of a ranking are its own"
 
 
 def test_measures_of_predictions_that_are_right_wrong_and_shifted() -> None:
