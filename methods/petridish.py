@@ -37,7 +37,9 @@ class Petridish(BestSoFar):
     shifts none but its own draws.
     """
 
-    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.EVALUATE, Capability.ATTACH, Capability.GROW})
+    requires: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.EVALUATE, Capability.GROWABLE, Capability.ATTACH, Capability.GROW}
+    )
     Config: ClassVar[type[Options]] = Options
 
     def __init__(self, task: Task, rng: np.random.Generator, config: Options) -> None:

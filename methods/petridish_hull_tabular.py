@@ -39,7 +39,7 @@ class PetridishHullTabular(BestSoFar):
     by side.
     """
 
-    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.EVALUATE})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.EVALUATE, Capability.GROWABLE})
 
     @dataclass(frozen=True)
     class Config:

@@ -16,7 +16,7 @@ from harness.core.budget import Budget
 from harness.core.canonical import Json
 from harness.core.clock import Stopwatch
 from harness.core.errors import Unsupported
-from harness.core.interfaces import Encodable, Estimate, Finite, Query, SearchSpace
+from harness.core.interfaces import Encodable, Estimate, Finite, Growable, Query, SearchSpace
 from harness.core.types import Arch, Capability, Cost, Evaluate, Failure, Measurement, MetricSchema, Outcome, Trial
 
 _CALIBRATION = 200
@@ -50,6 +50,8 @@ class TableBenchmark:
             yield Capability.FINITE
         if isinstance(self.space, Encodable):
             yield Capability.ENCODABLE
+        if isinstance(self.space, Growable):
+            yield Capability.GROWABLE
         if self._prices.work_known:
             yield Capability.THINK
 

@@ -84,7 +84,7 @@ class NB201Training:
     def offers(self) -> frozenset[Capability]:
         """What it can do; partial trainings where more than one fidelity may be asked for."""
         always = {Capability.EVALUATE, Capability.FINITE, Capability.ENCODABLE, Capability.THINK}
-        grown = {Capability.ATTACH, Capability.GROW}
+        grown = {Capability.GROWABLE, Capability.ATTACH, Capability.GROW}
         return frozenset(always | grown | ({Capability.PARTIAL} if len(self.fidelities) > 1 else set()))
 
     def manifest(self) -> dict[str, Json]:

@@ -63,7 +63,14 @@ class GrowthTraining:
     durable = True
     units = frozenset({"epochs", "multiply_adds", "evaluations"})
     offers = frozenset(
-        {Capability.EVALUATE, Capability.ENCODABLE, Capability.ATTACH, Capability.GROW, Capability.THINK}
+        {
+            Capability.EVALUATE,
+            Capability.ENCODABLE,
+            Capability.GROWABLE,
+            Capability.ATTACH,
+            Capability.GROW,
+            Capability.THINK,
+        }
     )
 
     def __init__(self, config: GrowthConfig, place: Place, query: Query) -> None:

@@ -73,7 +73,7 @@ class Encodable(Protocol):
 
 @runtime_checkable
 class Growable(Protocol):
-    """A space whose architectures grow by moves that keep what is there (`Capability.ATTACH`, `Capability.GROW`)."""
+    """A space whose architectures grow by moves that keep what is there (`Capability.GROWABLE`)."""
 
     def seeds(self) -> Sequence[Arch]:
         """The smallest architectures, from which the others grow, in a fixed order."""

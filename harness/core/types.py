@@ -28,6 +28,7 @@ class Capability(StrEnum):
     PARTIAL = "partial"  # the same at several epochs of one schedule, each continuing the last
     FINITE = "finite"  # the space can be listed and has neighbours
     ENCODABLE = "encodable"  # the space gives feature vectors
+    GROWABLE = "growable"  # the space has moves by which its architectures grow
     INHERIT = "inherit"  # start from a parent's weights
     ATTACH = "attach"  # candidates attached to a parent (stop-gradient, stop-forward)
     GROW = "grow"  # candidates made real behind a gate

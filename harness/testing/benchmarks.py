@@ -13,7 +13,7 @@ from harness.core.budget import Budget
 from harness.core.canonical import canonical_json, content_hash
 from harness.core.codec import result_to_json
 from harness.core.errors import HarnessError, Unsupported
-from harness.core.interfaces import Benchmark, Encodable, Finite
+from harness.core.interfaces import Benchmark, Encodable, Finite, Growable
 from harness.core.seeds import SeedTree
 from harness.core.types import (
     Advance,
@@ -102,10 +102,11 @@ class BenchmarkContract:
         assert benchmark_.estimate().basis
 
     def test_offers_what_its_space_can_do(self, benchmark_: Benchmark) -> None:
-        """A finite space says so and answers; so does one with features."""
+        """A finite space says so and answers; so does one with features, and one that grows."""
         space = benchmark_.space
         assert (Capability.FINITE in benchmark_.offers) == isinstance(space, Finite)
         assert (Capability.ENCODABLE in benchmark_.offers) == isinstance(space, Encodable)
+        assert (Capability.GROWABLE in benchmark_.offers) == isinstance(space, Growable)
         if isinstance(space, Finite):
             for arch in (space.arch(0), space.arch(len(space) - 1)):
                 neighbours = space.neighbours(arch)

@@ -80,7 +80,7 @@ class GrowingToy(Wrapped):
     def __init__(self, config: Toy.Config, place: Place, query: Query) -> None:
         super().__init__(cast("Benchmark", Toy(config, place, query)))
         self.space = GrowingSpace()
-        self.offers = self.offers | {Capability.ATTACH, Capability.GROW}
+        self.offers = self.offers | {Capability.ATTACH, Capability.GROW, Capability.GROWABLE}
         self.metrics = MetricSchema(self.metrics.open | {MULTIPLY_ADDS, PARAMETERS}, self.metrics.sealed)
 
     def evaluate(self, trial: Trial) -> Outcome:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.types import Evaluate
+from harness.core.types import Evaluate, Think
 from harness.testing import World, play, tiny_track
 from harness.testing.world import attribute
 from methods import METHODS
@@ -43,7 +43,8 @@ def test_searches(method: str, world: World) -> None:
     assert counted
     assert counted[-1].spent <= 1500.0
     assert len(book.succeeded) == len(counted)
-    assert all(isinstance(entry.trial.work, Evaluate) and entry.trial.work.arch in benchmark.space for entry in counted)
+    assert all(isinstance(entry.trial.work, Evaluate | Think) for entry in counted)
+    assert all(entry.trial.work.arch in benchmark.space for entry in counted if isinstance(entry.trial.work, Evaluate))
     ((arch, _), final), *others = book.finals.items()
     assert not others
     assert arch in benchmark.space

@@ -69,12 +69,13 @@ def test_the_published_protocols_differ_where_their_scripts_differ() -> None:
         assert len(model.analysis.published) == 12
 
 
-def test_the_quickstart_is_small_and_claims_nothing() -> None:
+def test_the_quickstart_tests_what_has_the_replicates_for_it_and_trains_for_real() -> None:
     model = load("quickstart", CATALOGUE).model
-    (track,) = model.tracks
-    assert (track.purpose, track.replicates, track.budget.unit) == ("descriptive", 3, "epochs")
-    assert model.analysis.tests == "none"
-    assert len(expand(model)) * track.budget.limit / track.fidelity.search >= 30
+    table, training = model.tracks
+    assert (table.purpose, table.replicates, table.benchmark.name) == ("confirmatory", 30, "digits201")
+    assert (training.purpose, training.replicates, training.budget.unit) == ("descriptive", 3, "epochs")
+    trained = [spec for spec in expand(model) if spec.track == training.id]
+    assert len(trained) * training.budget.limit / training.fidelity.search >= 30
 
 
 def test_the_schema_for_editors_is_up_to_date() -> None:
