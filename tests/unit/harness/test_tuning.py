@@ -91,7 +91,7 @@ class Silent:
 
 
 @pytest.fixture(autouse=True)
-def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toys, registered."""
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Curious.__module__])
     names = cast("dict[str, str]", registry("benchmarks"))
@@ -102,10 +102,8 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "toy-narrow": f"{__name__}:Narrow",
         "toy-durable": "harness.testing.toy:Toy",
     }
-    names.update(mine)
-    yield
-    for name in mine:
-        del names[name]
+    for name, target in mine.items():
+        monkeypatch.setitem(names, name, target)
 
 
 def protocol(folder: Path, *, methods: Sequence[Any] = ("random_search", METHOD), **entry: Any) -> Path:

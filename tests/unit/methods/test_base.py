@@ -53,13 +53,13 @@ def test_an_objective_below_zero_counts() -> None:
     assert told(("a", 9, 5.0), direction="minimize") == "a"
 
 
-def test_only_evaluations_are_recommended() -> None:
+def test_what_was_trained_is_recommended_and_what_was_attached_is_not() -> None:
     method = BestSoFar(task())
-    method.tell(
-        Trial(0, Grow(Attach(Evaluate(Arch("a"), 9), (Move("b"),), "sg+sf", 9), (Move("b"),), Arch("b"), 9), 0),
-        Measurement(1.0, {}, COST),
-    )
+    attached = Attach(Evaluate(Arch("a"), 9), (Move("b"),), "sg+sf", 9)
+    method.tell(Trial(0, attached, 0), Measurement(1.0, {}, COST))
     assert method.recommend() is None
+    method.tell(Trial(1, Grow(attached, (Move("b"),), Arch("b"), 9), 0), Measurement(1.0, {}, COST))
+    assert method.recommend() == "b"
 
 
 def test_random_order_is_a_permutation() -> None:

@@ -44,7 +44,6 @@ class Silent:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
     """Petridish and its random control in three replicates, and a method that grows nothing."""
     names: Any = registry("benchmarks")
-    names["toy"] = GROWING
     folder = tmp_path_factory.mktemp("growth")
     path = temp_protocol(
         folder,
@@ -56,12 +55,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
         },
         ablations=[{"method": "petridish", "vary": {"selection": ["random"]}}],
     )
-    loaded = load(path, CATALOGUE)
-    made = Study(folder / "study")
-    conduct(loaded.model, loaded.resolved, made, Settings(Place(None, folder), workers=0), Silent())
-    assert verify(made.folder).findings == ()
-    yield made.record(expand(loaded.model))
-    del names["toy"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(names, "toy", GROWING)
+        loaded = load(path, CATALOGUE)
+        made = Study(folder / "study")
+        conduct(loaded.model, loaded.resolved, made, Settings(Place(None, folder), workers=0), Silent())
+        assert verify(made.folder).findings == ()
+        yield made.record(expand(loaded.model))
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+import reports.html
+import reports.inline
 import reports.render
 from harness.campaign import Settings, conduct
 from harness.core.canonical import content_hash
 from harness.core.interfaces import Place
-from harness.core.records import RunRecord, StudyRecord, TrackRecord
+from harness.core.records import Figure, RunRecord, StudyRecord, TrackRecord
 from harness.core.schema import ProtocolModel
 from harness.core.types import Failure, Outcome
 from harness.plan import CATALOGUE, expand
@@ -27,11 +29,28 @@ from reports.checklist.attestations import read_answers
 from reports.checklist.evaluation import evaluate
 from reports.checklist.facts import read
 from reports.checklist.model import Item
+from reports.inline import WIDTH, Drawing
 
 TEST = "toy/test@9ep"
 SECOND = "toy/test-error@9ep"
 REPLICATES = 10
 NOW = "current"  # stands for the hash of the protocol as it is written
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once() -> Iterator[None]:
+    """Draw each figure of a page once: the drafts share most of them, and drawing would take most of the time."""
+    kept: dict[str, Drawing] = {}
+
+    def drawing(figure: Figure, prefix: str, width: float = WIDTH) -> Drawing:
+        key = f"{prefix} {width} {figure!r}"
+        if key not in kept:
+            kept[key] = reports.inline.drawing(figure, prefix, width)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reports.html, "drawing", drawing)
+        yield
 
 
 @dataclass
