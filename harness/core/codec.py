@@ -29,7 +29,13 @@ def work_to_json(work: Work) -> Plain:
     if isinstance(work, Evaluate):
         return _evaluate_to_json(work)
     kind = type(work).__name__.lower()
-    return {"kind": kind, **{name: _plain(getattr(work, name)) for name in work.__dataclass_fields__}}
+    fields = {name: _plain(getattr(work, name)) for name in work.__dataclass_fields__}
+    # 1 and 1.0 are one amount: they have to have one text, since seeds derive from it.
+    amounts = {name: float(fields[name]) for name in _AMOUNTS if name in fields}
+    return {"kind": kind, **fields, **amounts}
+
+
+_AMOUNTS = ("multiply_adds", "penalty", "scale")
 
 
 def _plain(value: Any) -> Any:

@@ -47,6 +47,15 @@ def test_every_kind_of_work_survives_the_journal(work: Work) -> None:
     assert work_from_json(json.loads(canonical_json(work_to_json(work)))) == work
 
 
+def test_a_whole_number_and_the_same_amount_are_one_piece_of_work() -> None:
+    founder = Evaluate(Arch("a"), 12)
+    for whole, amount in (
+        (Think("fit", 7), Think("fit", 7.0)),
+        (Attach(founder, (), "sg+sf", 5, penalty=0, scale=1), Attach(founder, (), "sg+sf", 5, penalty=0.0, scale=1.0)),
+    ):
+        assert canonical_json(work_to_json(whole)) == canonical_json(work_to_json(amount))
+
+
 def test_every_kind_of_work_is_tested() -> None:
     assert {type(work) for work in WORK} == set(Work.__args__)
 
