@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class _Spread:
     workers: int
 
     def __call__(self, reduce: Reduce) -> Iterator[Any]:
-        blocks = [self.specs[start : start + _BLOCK] for start in range(0, len(self.specs), _BLOCK)]
+        blocks = list(_blocks(self.specs))
         early: dict[int, Any] = {}
         due = 0
         for done in ProcessExecutor(self.workers).run(partial(_reduced, self.folder, reduce), blocks, ignore):
@@ -47,6 +48,18 @@ class _Spread:
             while due in early:
                 yield early.pop(due)
                 due += 1
+
+
+def _blocks(specs: Sequence[RunSpec]) -> Iterator[tuple[RunSpec, ...]]:
+    """Yield consecutive runs, as few as a block should have, never a part of a replicate of a track."""
+    block: list[RunSpec] = []
+    for _, replicate in groupby(specs, key=lambda spec: (spec.track, spec.replicate)):
+        block += replicate
+        if len(block) >= _BLOCK:
+            yield tuple(block)
+            block = []
+    if block:
+        yield tuple(block)
 
 
 def _reduced(folder: Path, reduce: Reduce, specs: Sequence[RunSpec], _report: Callable[[Any], None]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from harness.core.budget import Budget, Ledger
 from harness.core.canonical import canonical_json
-from harness.core.clock import Stopwatch
+from harness.core.clock import Stopwatch, now
 from harness.core.codec import work_to_json
 from harness.core.derivation import seeds_of, work_seed
 from harness.core.errors import RulesBroken
@@ -45,6 +45,10 @@ class Recording(Protocol):
 
     def append(self, trial: Trial, outcome: Outcome, spent: float, recommended: str | None, *, counted: bool) -> None:
         """Record a trial."""
+        ...
+
+    def start(self, at: float) -> None:
+        """Record when an attempt at the run began, in seconds since 1970."""
         ...
 
     def timing(self, trial_id: int, ask: float, evaluate: float, tell: float) -> None:
@@ -92,6 +96,7 @@ def execute(spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recordi
         RulesBroken: the method or the benchmark broke the rules of the loop.
         ReplayDiverged: the run took another course than its journal.
     """
+    recorder.start(now())
     whole = Stopwatch()
     search = _Search(spec, track, benchmark, recorder, listener)
     reason = search.loop()

@@ -1,9 +1,14 @@
-"""Measure real seconds; nothing that is read here enters a journal of a table run or a budget."""
+"""Measure real seconds; nothing that is read here enters a journal or a budget."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+
+
+def now() -> float:
+    """Return the seconds since 1970, in UTC."""
+    return time.time()
 
 
 @dataclass(slots=True)
@@ -14,6 +19,6 @@ class Stopwatch:
 
     def lap(self) -> float:
         """Return the seconds since the last lap, and start the next."""
-        now = time.perf_counter()
-        seconds, self.started = now - self.started, now
+        lapped = time.perf_counter()
+        seconds, self.started = lapped - self.started, lapped
         return seconds

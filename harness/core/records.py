@@ -50,6 +50,8 @@ class RunRecord:
         manifest: what was recorded of the run before its first trial: protocol hash, environment, seeds.
         final_cost: what the final evaluations were charged together; None where no record says.
         finals: what `final` is the mean of, one by one in the order of the final seeds, where there are several.
+        started: when its first attempt began, in seconds since 1970, informative as `seconds` are; None where it was
+            not recorded.
     """
 
     spec: RunSpec
@@ -62,6 +64,7 @@ class RunRecord:
     manifest: Mapping[str, Json] = field(default_factory=dict)
     final_cost: Cost | None = None
     finals: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
+    started: float | None = None
 
 
 TUNING = "tuning:"
@@ -124,6 +127,8 @@ class StudyRecord:
 
     def blocks(self, reduce: Callable[[Iterator[RunRecord]], Value]) -> Iterator[Value]:
         """Yield what `reduce` makes of each block of consecutive runs, in plan order.
+
+        The runs of one replicate of a track stand in one block.
 
         `reduce` may be called in another process: it must be picklable, and a function of its runs alone.
         """

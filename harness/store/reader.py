@@ -18,6 +18,7 @@ from harness.core.journal import entries, whole_lines
 from harness.core.records import RunRecord, Status, TrialRecord
 from harness.core.types import Cost, RunSpec, Trial
 from harness.store.files import read_json, read_lines
+from harness.store.recorder import STARTED
 
 
 def read_run(folder: Path, spec: RunSpec) -> RunRecord:
@@ -34,6 +35,7 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
     done = read_json(folder / "done.json") if (folder / "done.json").is_file() else None
     trials, sealed, final = (_journal(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl"))
     finals = _finals(folder, final.lines)
+    seconds, started = _timings(folder / "timings.jsonl")
     status: Status = "partial" if done is None else "done"
     return RunRecord(
         spec=spec,
@@ -42,7 +44,8 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         trials=_trials(folder, trials.lines, sealed.lines),
         journal=trials.hash,
         final={arch: _mean(seeds) for arch, seeds in finals.items()},
-        seconds=_seconds(folder / "timings.jsonl"),
+        seconds=seconds,
+        started=started,
         manifest=manifest,
         final_cost=_final_cost(folder, final.lines),
         finals={arch: tuple(seeds) for arch, seeds in finals.items() if len(seeds) > 1},
@@ -112,12 +115,16 @@ def _final_cost(folder: Path, lines: list[str]) -> Cost | None:
     return reduce(add, costs) if costs and len(costs) == len(lines) else None
 
 
-def _seconds(path: Path) -> dict[str, float]:
-    """Return the seconds by phase: the rows of trials have one column for each, other rows name their phase."""
+def _timings(path: Path) -> tuple[dict[str, float], float | None]:
+    """Return the seconds by phase, and when the first attempt began.
+
+    The rows of trials have one column for each phase, other rows name theirs.
+    """
     rows = orjson.loads(f"[{','.join(read_lines(path))}]")
     trials = [row for row in rows if not isinstance(row[0], str)]
+    named = [row for row in rows if isinstance(row[0], str)]
     columns = list(zip(*trials, strict=False)) or [()] * 4
     seconds = {name: sum(columns[place]) for place, name in enumerate(("ask", "evaluate", "tell"), start=1)}
-    for name, spent in (row for row in rows if isinstance(row[0], str)):
+    for name, spent in (row for row in named if row[0] != STARTED):
         seconds[name] = seconds.get(name, 0.0) + spent
-    return seconds
+    return seconds, min((at for name, at in named if name == STARTED), default=None)

@@ -18,6 +18,9 @@ from harness.store.files import read_lines, write_json, writing
 PARTIAL = ".part"
 """The ending of a run folder that is being written; one that a kill left behind is swept away on resume."""
 
+STARTED = "started"
+"""Names the lines of timings.jsonl that say when an attempt at the run began."""
+
 CHAINED = ("trials.jsonl", "sealed.jsonl", "final.jsonl")
 
 
@@ -125,6 +128,10 @@ class Recorder:
         sealed = {} if isinstance(outcome.result, Failure) else dict(outcome.sealed)
         self._add("sealed.jsonl", {"id": trial.id, "metrics": sealed})
         self._add("trials.jsonl", entry)
+
+    def start(self, at: float) -> None:
+        """Record when an attempt at the run began, in seconds since 1970; informative, not part of byte equality."""
+        self._time([STARTED, round(at, 3)])
 
     def timing(self, trial_id: int, ask: float, evaluate: float, tell: float) -> None:
         """Record the seconds of a trial; informative, not part of byte equality."""

@@ -16,8 +16,8 @@ from harness.verify.lineages import check_lineages
 from harness.verify.reading import Run, Source
 
 COLUMNS = 4  # of a line of timings.jsonl: id, and seconds of ask, evaluate and tell
-PHASE_COLUMNS = 2  # of one about something else than a trial: its name and its seconds
-PHASES = ("selection", "final", "wall")
+PHASE_COLUMNS = 2  # of one about something else than a trial: its name and its seconds, or when an attempt started
+PHASES = ("started", "selection", "final", "wall")
 
 
 def check_run(source: Source, run: Run, protocol_hash: str, environments: frozenset[str]) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from harness.core.canonical import Json, sha256_text
 from harness.core.records import Document, RunRecord, StudyRecord, Table, run_folder
@@ -15,6 +14,8 @@ from harness.core.registry import load
 from harness.core.types import Cost, RunSpec
 from reports.checklist.model import Evidence
 from reports.checklist.passage import Meeting, Passage, passage_of
+
+Value = TypeVar("Value")
 
 NAME = "checklist"
 SHOWN = 3  # pointers to single files of one kind
@@ -35,6 +36,7 @@ class Run:
     final: Mapping[str, Mapping[str, float]]
     final_cost: Cost | None
     passage: Passage
+    started: float | None
 
     @property
     def folder(self) -> str:
@@ -166,10 +168,10 @@ def read(study: StudyRecord) -> Facts:
     documents: dict[str, Document] = {}
     for name in others:
         # The first report reads the runs through the reader, so that they are read once for both.
-        source = study if documents else replace(study, runs=reader.runs, spread=None)
+        source = study if documents else replace(study, spread=reader.blocks)
         documents[name] = load("reports", name)(source)
     if not reader.found:
-        Counter(run.status for run in reader.runs())
+        reader.exhaust()
     return Facts(study, tuple(reader.found), reader.meetings, documents)
 
 
@@ -178,7 +180,7 @@ def _protocol(study: StudyRecord) -> Mapping[str, Any]:
 
 
 class _Reader:
-    """Hand runs on, and keep of each what the checklist needs."""
+    """Hand blocks of runs on, and keep of each run what the checklist needs."""
 
     def __init__(self, study: StudyRecord) -> None:
         self._study = study
@@ -186,17 +188,51 @@ class _Reader:
         self.found: list[Run] = []
         self.meetings = {key: Meeting() for key in self._plans}
 
-    def runs(self) -> Iterator[RunRecord]:
-        """Yield the runs of the study, from the first; what was kept before is forgotten."""
+    def blocks(self, reduce: Callable[[Iterator[RunRecord]], Value]) -> Iterator[Value]:
+        """Yield what `reduce` makes of the blocks, from the first; what was kept before is forgotten."""
         self.found.clear()
-        self.meetings.update({key: Meeting() for key in self._plans})
-        for run in self._study.runs():
-            self.found.append(self._keep(run))
-            yield run
+        self.meetings = {key: Meeting() for key in self._plans}
+        for found, meetings, made in self._study.blocks(_Keeping(self._plans, reduce)):
+            self.found += found
+            for track, meeting in meetings.items():
+                self.meetings[track].add(meeting)
+            yield made
 
-    def _keep(self, run: RunRecord) -> Run:
-        track = run.spec.track
-        passage = passage_of(run, self._plans[track], self.meetings[track])
-        final = {arch: dict(metrics) for arch, metrics in run.final.items()}
-        kept = (run.spec, run.status, run.reason, run.journal, run.manifest, run.seconds)
-        return Run(*kept, final, run.final_cost, passage)
+    def exhaust(self) -> None:
+        """Read the runs for the checklist alone."""
+        for _ in self.blocks(_count):
+            continue
+
+
+def _count(runs: Iterator[RunRecord]) -> int:
+    return sum(1 for _ in runs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping(Generic[Value]):
+    """Keep of a block of runs what the checklist needs, while somebody else reduces it."""
+
+    plans: Mapping[str, Mapping[str, Any]]
+    reduce: Callable[[Iterator[RunRecord]], Value]
+
+    def __call__(self, runs: Iterator[RunRecord]) -> tuple[list[Run], dict[str, Meeting], Value]:
+        """Return the runs, what those of each track have in common, and what the other made of them."""
+        found: list[Run] = []
+        meetings = {key: Meeting() for key in self.plans}
+
+        def kept() -> Iterator[RunRecord]:
+            for run in runs:
+                found.append(_kept(run, self.plans[run.spec.track], meetings[run.spec.track]))
+                yield run
+
+        passing = kept()
+        made = self.reduce(passing)
+        _count(passing)  # what the other left unread
+        return found, meetings, made
+
+
+def _kept(run: RunRecord, plan: Mapping[str, Any], meeting: Meeting) -> Run:
+    passage = passage_of(run, plan, meeting)
+    final = {arch: dict(metrics) for arch, metrics in run.final.items()}
+    kept = (run.spec, run.status, run.reason, run.journal, run.manifest, run.seconds)
+    return Run(*kept, final, run.final_cost, passage, run.started)

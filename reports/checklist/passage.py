@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -45,7 +47,7 @@ class Passage:
     failures: int = 0
     free_failures: int = 0
     adds_up: bool = True
-    course: int = 0
+    course: str = ""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,15 @@ class Meeting:
     _replicate: int = -1
     _answers: dict[Hashable, Hashable] = field(default_factory=dict)
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Leave behind what only the runs of one replicate need."""
+        return self.draws, self.archs, self.shared, self.contradictions
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Go on without a replicate."""
+        self.draws, self.archs, self.shared, self.contradictions = state
+        self._replicate, self._answers = -1, {}
+
     def note(self, run: RunRecord) -> None:
         """Compare a run's answers with those that other runs of its replicate were given."""
         if run.spec.replicate != self._replicate:
@@ -80,6 +91,13 @@ class Meeting:
                 self.archs[arch] += 1
                 self.draws[arch] += drawn
         self._answers |= mine
+
+    def add(self, later: Meeting) -> None:
+        """Take in what later runs have in common, none of them of a replicate that was seen before."""
+        self.draws.update(later.draws)
+        self.archs.update(later.archs)
+        self.shared += later.shared
+        self.contradictions += later.contradictions
 
     def _compare(self, run: RunRecord, record: TrialRecord, mine: dict[Hashable, Hashable]) -> None:
         key = record.trial.seed, record.trial.work
@@ -114,7 +132,7 @@ def passage_of(run: RunRecord, plan: Mapping[str, Any], meeting: Meeting) -> Pas
         failures=len(failed),
         free_failures=sum(1 for cost in failed if cost.epochs <= 0 and plan["budget"]["unit"] != "evaluations"),
         adds_up=_adds_up(told, budget, free=plan["budget"]["repeats"] == "free"),
-        course=hash(tuple(_step(record) for record in told)),
+        course=sha256("".join(_step(record) for record in told).encode()).hexdigest(),
     )
 
 
@@ -140,6 +158,12 @@ def _adds_up(told: list[TrialRecord], budget: Budget, *, free: bool) -> bool:
     return not told or math.isclose(total, told[-1].spent, rel_tol=_CLOSE)
 
 
-def _step(record: TrialRecord) -> Hashable:
+def _step(record: TrialRecord) -> str:
     result = record.result
-    return record.trial.work, result.reason if isinstance(result, Failure) else result.value
+    return f"{_text(record.trial.work)} {result.reason if isinstance(result, Failure) else result.value!r}\n"
+
+
+@lru_cache(maxsize=1 << 16)
+def _text(work: Work) -> str:
+    """Return a text that tells works apart; runs of a table come back to the same works again and again."""
+    return repr(work)

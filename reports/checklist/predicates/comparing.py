@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.core.canonical import Json, canonical_json, content_hash
-from reports.checklist.facts import Facts
+from reports.checklist.facts import Cell, Facts
 from reports.checklist.model import Evidence, Finding
 from reports.checklist.wording import NO_RUN, NO_TRACK, amount, counted, first, short
+
+SLACK = 0.1
+"""How much further apart than one replicate the mean starts of rows may lie, as a share of the runs of a track."""
 
 
 def common_outcomes(facts: Facts) -> Finding:
@@ -122,12 +125,41 @@ def _drift(segment: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def interleaved(facts: Facts) -> Finding:
-    """Hold if the plan runs all methods of a replicate before the next replicate, so that time falls on all alike."""
+    """Hold if the rows of a track took turns, so that the time of day, heat and neighbours fall on all of them alike.
+
+    Where every complete run has its start, the mean place of a row's runs in the order of the starts decides: rows that
+    take turns lie no further apart than one replicate takes, and a tenth of the track is allowed besides for work in
+    parallel. Elsewhere the order of the plan does.
+    """
+    bare = [run for run in facts.done if run.started is None]
+    if not facts.done or bare:
+        return _planned_in_turns(facts)
+    apart = {track: _apart(facts, track) for track in facts.opened}
+    far = [track for track, (share, replicates) in apart.items() if share > 1 / replicates + SLACK]
+    shares = [f"{track} {100 * share:.1f} %" for track, (share, _) in apart.items()]
+    evidence = facts.in_runs(facts.done, "timings.jsonl")
+    value: dict[str, Json] = {track: round(share, 4) for track, (share, _) in apart.items()}
+    if far:
+        return Finding(False, f"the rows did not take turns: mean starts lie apart by {first(shares)}", value, evidence)
+    return Finding(True, f"the rows took turns: mean starts lie apart by {first(shares)} of the runs", value, evidence)
+
+
+def _apart(facts: Facts, track: str) -> tuple[float, int]:
+    """Return how far apart the mean places of the rows are, as a share of all runs, and the fewest runs of a row."""
+    runs = sorted((run for run in facts.done if run.spec.track == track), key=lambda run: run.started or 0.0)
+    places: dict[Cell, list[int]] = {}
+    for place, run in enumerate(runs):
+        places.setdefault(run.cell, []).append(place)
+    means = [sum(found) / len(found) / len(runs) for found in places.values()]
+    return max(means, default=0.0) - min(means, default=0.0), min(map(len, places.values()), default=1)
+
+
+def _planned_in_turns(facts: Facts) -> Finding:
     if not facts.done:
         return Finding(None, NO_RUN)
     order = [(run.spec.track, run.spec.replicate) for run in facts.runs]
     blocks = sum(1 for before, now in zip([None, *order], order, strict=False) if before != now)
-    text = "planned replicate by replicate, every method in each; no charge depends on the time of day"
+    text = "planned replicate by replicate, every method in each; when each run started is not recorded"
     if blocks == len(set(order)):
         return Finding(True, text, {"blocks": blocks}, facts.in_protocol(""))
     return Finding(False, "methods are not interleaved in the plan", {"blocks": blocks}, facts.in_protocol(""))

@@ -37,6 +37,18 @@ def record(folder: Path, *, durable: bool = True, trials: int = 5, shift: float 
     recorder.finish("budget", 451.25, "cell-4-é")
 
 
+def test_every_attempt_leaves_its_start_and_the_first_one_counts(tmp_path: Path) -> None:
+    for at in (1700000000.5, 1700000009.25):
+        recorder = Recorder(tmp_path / "run", manifest(), durable=True)
+        recorder.start(at)
+        recorder.phase("selection", 0.5)
+        recorder.close()
+    run = read_run(tmp_path / "run", SPEC)
+    assert run.started == 1700000000.5
+    assert run.seconds["selection"] == 1.0
+    assert "started" not in run.seconds
+
+
 def journals(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in JOURNALS}
 

@@ -157,9 +157,9 @@ PLAIN: dict[str, tuple[str, Forgery]] = {
     "a folder named after another protocol": ("folder-name", other_folder),
     "seconds that are negative": (
         "timings",
-        lambda f: f.raw(f.run() / "timings.jsonl", lambda lines: lines.__setitem__(0, "[0,-1.0,0.1,0.1]\n")),
+        lambda f: f.raw(f.run() / "timings.jsonl", lambda lines: lines.__setitem__(1, "[0,-1.0,0.1,0.1]\n")),
     ),
-    "seconds that are absent": ("timings", lambda f: f.raw(f.run() / "timings.jsonl", lambda lines: lines.pop(0))),
+    "seconds that are absent": ("timings", lambda f: f.raw(f.run() / "timings.jsonl", lambda lines: lines.pop(1))),
     "an environment deleted": ("environment-known", lambda f: environment(f).unlink()),
 }
 

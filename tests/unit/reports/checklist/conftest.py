@@ -146,6 +146,8 @@ def _write_run(study: Study, run: RunRecord, protocol_hash: str, names: list[str
     for entry in run.trials:
         outcome = Outcome(entry.result, {} if isinstance(entry.result, Failure) else entry.sealed)
         recorder.append(entry.trial, outcome, entry.spent, entry.recommended, counted=entry.counted)
+    if run.started is not None:
+        recorder.start(run.started)
     if run.seconds:
         recorder.timing(0, *(run.seconds[phase] for phase in ("ask", "evaluate", "tell")))
     for arch, metrics in run.final.items():

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.core.records import StudyRecord
+from harness.core.records import RunRecord, StudyRecord
 from reports.checklist.attestations import read_answers
 from reports.checklist.automl import LINES
 from reports.checklist.evaluation import evaluate
@@ -19,6 +23,7 @@ from reports.checklist.facts import Facts, read
 from reports.checklist.model import Answer, Check, Finding, Question, Rule
 from reports.checklist.passage import Meeting
 from reports.checklist.predicates import PREDICATES
+from reports.checklist.predicates.comparing import interleaved
 from reports.checklist.predicates.running import _uniformity
 from reports.checklist.rules import RULES
 from reports.checklist.summary import badge, counts
@@ -78,6 +83,54 @@ def test_missing_input_is_never_a_yes(real: StudyRecord) -> None:
     # What the protocol alone settles may be settled: how options were chosen, which splits are declared.
     assert {rule for rule, item in items.items() if item.verdict == "yes"} <= {"C1"}
     assert badge(tuple(items.values())).endswith("unknown)")
+
+
+def started(real: StudyRecord, at: Callable[[RunRecord], float | None]) -> Finding:
+    """What is found of the turns of the rows if their runs began then."""
+    runs = [replace(run, started=at(run)) for run in real.runs()]
+    return interleaved(read(replace(real, runs=lambda: iter(runs))))
+
+
+def test_rows_that_took_turns_are_told_from_rows_that_did_not(real: StudyRecord) -> None:
+    rows = sorted({(run.spec.method, run.spec.variant) for run in real.runs()})
+
+    def place(run: RunRecord) -> int:
+        return rows.index((run.spec.method, run.spec.variant))
+
+    in_turns = started(real, lambda run: float(100 * run.spec.replicate + place(run)))
+    one_by_one = started(real, lambda run: float(run.spec.replicate + 100 * place(run)))
+    assert (in_turns.ok, one_by_one.ok) == (True, False)
+    # Three rows in turns: the first lies two places of three times the replicates before the last.
+    replicates = len({run.spec.replicate for run in real.runs()})
+    assert in_turns.value == {"tiny": round(2 / 3 / replicates, 4), "other": round(2 / 3 / replicates, 4)}
+    assert one_by_one.value == {"tiny": round(2 / 3, 4), "other": round(2 / 3, 4)}
+
+
+def test_without_the_starts_of_all_runs_the_order_of_the_plan_counts(real: StudyRecord) -> None:
+    found = started(real, lambda run: None if run.spec.replicate == 1 else 1.0)
+    assert found.ok
+    assert found.text.startswith("planned replicate by replicate")
+
+
+def test_a_run_knows_when_it_began(real: StudyRecord) -> None:
+    starts = [run.started for run in real.runs()]
+    assert starts == sorted(start for start in starts if start is not None)
+    (first_start,) = {str(segment["started"]) for segment in real.segments}
+    assert 0 <= (starts[0] or 0.0) - datetime.fromisoformat(first_start).timestamp() < 60
+
+
+def test_what_runs_have_in_common_is_the_same_in_blocks(real: StudyRecord) -> None:
+    def blocks(reduce: Callable[[Iterator[RunRecord]], Any]) -> Iterator[Any]:
+        for _, block in groupby(real.runs(), key=lambda run: (run.spec.track, run.spec.replicate)):
+            yield pickle.loads(pickle.dumps(reduce(block)))
+
+    whole, apart = read(real), read(replace(real, spread=blocks))
+    assert apart.runs == whole.runs
+    for track, meeting in whole.meetings.items():
+        other = apart.meetings[track]
+        assert (other.draws, other.archs, other.shared) == (meeting.draws, meeting.archs, meeting.shared)
+        assert meeting.shared > 0
+    assert apart.documents == whole.documents
 
 
 def rule_of(*, asks: bool = True, severity: Any = "yes") -> Rule:
