@@ -50,7 +50,12 @@ def test_the_whole_path_on_real_images(harness, cifar10_data: Path, tmp_path: Pa
 def test_a_track_that_needs_a_gpu_is_skipped_with_the_reason(harness, cifar10_data: Path, tmp_path: Path) -> None:
     protocol = tmp_path / "short.yaml"
     text = (Path(__file__).parents[2] / "protocols" / "cifar10.yaml").read_text()
-    protocol.write_text(text.replace("replicates: 30", "replicates: 2"))
+    # The dish with nothing learned is the same row without its minutes of fitting.
+    cut = {"replicates: 30": "replicates: 2", "surrogate: spd,": "surrogate: spd_untrained,"}
+    for whole, short in cut.items():
+        assert whole in text
+        text = text.replace(whole, short)
+    protocol.write_text(text)
     folder = tmp_path / "run"
     done = harness("run", protocol, "--data-dir", cifar10_data, "--out", folder, "--device", "cpu")
     assert done.returncode == 0, done.stderr
@@ -58,6 +63,6 @@ def test_a_track_that_needs_a_gpu_is_skipped_with_the_reason(harness, cifar10_da
     assert len(reasons) == 18
     assert all("needs a GPU" in reason and "--allow-slow" in reason for reason in reasons)
     assert not list(folder.glob("runs/training/**/trials.jsonl"))
-    assert len(list(folder.glob("runs/tabular/**/done.json"))) == 10
+    assert len(list(folder.glob("runs/tabular/**/done.json"))) == 14
     checked = harness("check", protocol, "--data-dir", cifar10_data, "--device", "cpu")
     assert "days" in checked.stdout
