@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import Any
 
@@ -15,7 +15,16 @@ from reports.analysis import TrackAnalysis
 from reports.curves import Floats, Step, common_start, log_grid, on_grid, plain
 from reports.distribution import at_the_floor, floor_of
 from reports.frame import Cell, TrackFrame
-from reports.pareto import Archive, Normal, attainment, distances, hypervolume, points_at, volume_curve
+from reports.pareto import (
+    Archive,
+    Normal,
+    attainment,
+    attainment_difference,
+    distances,
+    hypervolume,
+    points_at,
+    volume_curve,
+)
 from reports.series import series_of
 from reports.wording import ABSENT, budget_axis, interval, number, reference, runs_of, scale
 
@@ -23,6 +32,10 @@ FEWEST = 5
 """From so many runs of a method on curves and surfaces are drawn."""
 
 _PERCENTILES = (25.0, 50.0, 75.0)
+_LEVELS = {0.25: 0.2, 0.5: 0.5, 0.75: 0.85}
+"""How opaque the areas are in which so large a share of the runs more attains, the next larger share excluded."""
+
+_MOST = 100  # runs of a method whose attainment is compared: more would be as many areas as nobody can see
 _DIGITS = 3
 _THIN = 4  # every fourth place of the common grid: a curve that rises slowly needs no more, and each costs a volume
 
@@ -161,9 +174,14 @@ def _line(one: _Tradeoff, cell: Cell, whole: float) -> tuple[tuple[str, ...], Ma
 
 
 def tradeoff_figures(analysis: TrackAnalysis) -> list[Figure]:
-    """Return hypervolume over the budget and attainment surfaces for the first cost; empty below five runs."""
+    """Return hypervolume over the budget, attainment surfaces and where they differ most, for the first cost.
+
+    Methods with fewer than five runs are not drawn.
+    """
     found = _tradeoffs(analysis.track)[:1]
-    figures = [figure for one in found for figure in (_volume_figure(one), _attainment_figure(one))]
+    figures = [
+        figure for one in found for figure in (_volume_figure(one), _attainment_figure(one), _difference_figure(one))
+    ]
     return [figure for figure in figures if figure]
 
 
@@ -240,11 +258,7 @@ def _steps(one: _Tradeoff, surface: Floats) -> Step:
     """Return a normalised surface as a step function of the cost: the metric, or its regret where that is known."""
     order = np.argsort(surface[:, 1], kind="stable")
     ideal, worst = one.normal.cost
-    quality, (best, poorest) = surface[order, 0], one.normal.value
-    costs = surface[order, 1] * (worst - ideal) + ideal
-    if one.known:
-        return Step(costs, np.maximum(quality * abs(poorest - best), floor_of(one.track)))
-    return Step(costs, quality * (poorest - best) + best)
+    return Step(surface[order, 1] * (worst - ideal) + ideal, _heights(one, surface[order, 0]))
 
 
 def _reference(one: _Tradeoff, front: Floats) -> Series:
@@ -256,3 +270,63 @@ def _reference(one: _Tradeoff, front: Floats) -> Series:
 
 def _short(metric: str) -> str:
     return metric.partition("@")[0]
+
+
+def _difference_figure(one: _Tradeoff) -> Figure | None:
+    """Return where the first method and the best of the others attain otherwise; None if that is nowhere a quarter."""
+    if len(_drawn(one)) < 2:  # noqa: PLR2004 - a difference is between two
+        return None
+    first, *others = _drawn(one)
+    second = max(others, key=lambda cell: float(np.median([hypervolume(points) for points in one.finals(cell)])))
+    n = min(len(one.archives(first)), len(one.archives(second)), _MOST)
+    areas = attainment_difference(one.finals(first)[:n], one.finals(second)[:n])
+    series = [
+        area
+        for cell, sign in ((first, 1.0), (second, -1.0))
+        for least in _LEVELS
+        for area in _areas(one, cell, n, areas * [1.0, 1.0, 1.0, 1.0, sign], least)
+    ]
+    if not series:
+        return None
+    return Figure(
+        name=f"attainment-difference-{one.track.id}",
+        title=f"Who attains what more often on {one.track.id}",
+        x_label=one.secondary,
+        y_label=_height_label(one),
+        series=tuple(series),
+        note=(
+            f"Difference of the empirical attainment functions at the full budget (Lopez-Ibanez, Paquete and Stuetzle, "
+            f"2010) of {first.label} and, of the other methods, the one with the largest median hypervolume, "
+            f"{second.label}; the first {n} runs of each. Shaded: what a quarter, a half or three quarters of the runs "
+            f"of one method more than of the other attain: this {one.metric} and this cost, or better. "
+            "Nothing is tested."
+        ),
+        x_log="linear",
+        y_log="log" if one.known else "linear",
+    )
+
+
+def _areas(one: _Tradeoff, cell: Cell, n: int, areas: Floats, least: float) -> list[Series]:
+    """Return the areas in which the share of the runs of a method is larger by that much, up to the next level."""
+    found = areas[(areas[:, 4] >= least) & (areas[:, 4] < least + 0.25 + (least + 0.25 >= 1))]
+    if not len(found):
+        return []
+    ideal, worst = one.normal.cost
+    costs = np.minimum(found[:, 2:4], 1.0) * (worst - ideal) + ideal
+    heights = _heights(one, np.minimum(found[:, :2], 1.0))
+    kept = (np.abs(costs[:, 1] - costs[:, 0]) > 0) & (np.abs(heights[:, 1] - heights[:, 0]) > 0)
+    if not kept.any():
+        return []
+    (left, right), (low, high) = np.sort(costs[kept], axis=1).T, np.sort(heights[kept], axis=1).T
+    middle = np.sqrt(low * high) if one.known else (low + high) / 2
+    of = f"{100 * least:g} % of the runs more, or as many"
+    drawn = series_of(one.track, cell, n, (left, middle, low, high), style="areas", of=of)
+    return [replace(drawn, ends=plain(right), shade=_LEVELS[least])]
+
+
+def _heights(one: _Tradeoff, quality: Floats) -> Floats:
+    """Return normalised qualities as they are drawn: the metric, or its regret where that is known."""
+    best, poorest = one.normal.value
+    if one.known:
+        return np.maximum(quality * abs(poorest - best), floor_of(one.track))
+    return quality * (poorest - best) + best

@@ -173,6 +173,7 @@ def _series(one: Series, labels: list[str]) -> dict[str, Json]:
         "colour": _colour(one, labels),
         "style": one.style,
         **{key: [_short(number) for number in found] for key, found in values.items() if banded or key in "x middle"},
+        **({"ends": [_short(number) for number in one.ends]} if one.ends else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Draw the series of a figure: steps, lines, points, boxes and bars, upright or lying."""
+"""Draw the series of a figure: steps, lines, points, boxes, bars and areas, upright or lying."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def draw_methods(axes: Axes, series: Sequence[Series], *, lying: bool) -> None:
             _bars(axes, one, look)
         elif one.style == "stack":
             axes.barh(one.x, np.subtract(one.high, one.low), left=one.low, height=2 * _BOX, linewidth=0, **look)
+        elif one.style == "areas":
+            _areas(axes, one, look)
         else:
             _curve(axes, one, look | {"linestyle": _DASHES[index % len(_DASHES)]}, shade)
 
@@ -80,6 +82,11 @@ def _box(axes: Axes, one: Series, look: dict[str, Any], *, lying: bool) -> None:
 def _bars(axes: Axes, one: Series, look: dict[str, Any]) -> None:
     widths = np.diff(one.x, append=2 * one.x[-1] - one.x[-2])
     axes.bar(one.x, one.middle, width=widths, align="edge", alpha=0.55, linewidth=0, **look)
+
+
+def _areas(axes: Axes, one: Series, look: dict[str, Any]) -> None:
+    shape: dict[str, Any] = {"width": np.subtract(one.ends, one.x), "bottom": one.low, "align": "edge"}
+    axes.bar(one.x, np.subtract(one.high, one.low), **shape, alpha=one.shade, linewidth=0, zorder=1, **look)
 
 
 def draw_references(axes: Axes, figure: Figure) -> None:

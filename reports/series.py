@@ -9,7 +9,7 @@ from reports.curves import Floats, plain
 from reports.frame import Cell, TrackFrame
 from reports.wording import runs_of
 
-Style = Literal["steps", "line", "points"]
+Style = Literal["steps", "line", "points", "areas"]
 
 
 def series_of(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from math import isfinite
+from math import isfinite, nan
 
 from harness.core.canonical import Json
-from harness.core.records import Figure, Table
+from harness.core.records import Figure, Series, Table
 
 
 def table_csv(table: Table) -> str:
@@ -25,14 +25,21 @@ def table_csv(table: Table) -> str:
 
 def figure_csv(figure: Figure) -> str:
     """Return the data of a figure as CSV: every place of every curve, then the reference lines."""
-    columns = ("series", "role", "x", "middle", "low", "high")
+    areas = any(one.ends for one in figure.series)
+    columns = ("series", "role", "x", "middle", "low", "high", *(["end"] if areas else []))
     points = [
-        (one.label, one.role, *(_exact(value) for value in values))
+        (one.label, one.role, *(_exact(value) for value in values if value is not None))
         for one in figure.series
-        for values in zip(one.x, one.middle, one.low, one.high, strict=True)
+        for values in zip(
+            one.x, one.middle, one.low, one.high, _ends(one) if areas else [None] * len(one.x), strict=True
+        )
     ]
-    lines = [(label, "line", "", _exact(height), "", "") for label, height in figure.lines.items()]
+    lines = [(label, "line", "", _exact(height), *[""] * (len(columns) - 4)) for label, height in figure.lines.items()]
     return _csv(columns, [*points, *lines])
+
+
+def _ends(one: Series) -> Sequence[float]:
+    return one.ends or (nan,) * len(one.x)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

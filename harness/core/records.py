@@ -160,8 +160,11 @@ class Series:
 
     Attributes:
         style: how it is drawn: 'steps' (right-continuous), 'line', 'points' (with whiskers where the band is not
-            empty), 'box' (low, middle and high of a sample), 'bars' (each from its x to the next) or 'stack' (a part of
-            a lying bar, from low to high; the middle is its length).
+            empty), 'box' (low, middle and high of a sample), 'bars' (each from its x to the next), 'stack' (a part of
+            a lying bar, from low to high; the middle is its length) or 'areas' (each from its x to its end, and from low
+            to high).
+        ends: where each of the 'areas' ends; empty for every other style.
+        shade: how opaque 'areas' are, from 0 to 1.
         place: the place of the method in the study, which fixes its colour in every figure; -1: as the series come.
     """
 
@@ -171,8 +174,10 @@ class Series:
     low: tuple[float, ...]
     high: tuple[float, ...]
     role: Literal["method", "reference"] = "method"
-    style: Literal["steps", "line", "points", "box", "bars", "stack"] = "steps"
+    style: Literal["steps", "line", "points", "box", "bars", "stack", "areas"] = "steps"
     place: int = -1
+    ends: tuple[float, ...] = ()
+    shade: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

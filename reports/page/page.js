@@ -91,10 +91,12 @@
     if (series.style === "points" || series.style === "box") {
       return series.x.flatMap((x, index) => (x === place ? [index] : []));
     }
+    if (series.ends) return series.x.flatMap((x, index) => (x <= place && place < series.ends[index] ? [index] : []));
     const index = last(series.x, place);
     return index < 0 ? [] : [index];
   };
   const worded = (series, indices) => {
+    if (series.ends) return indices.map((index) => `${shown(series.low[index])} to ${shown(series.high[index])}`).join(", ");
     const values = indices.map((index) => series.middle[index]);
     if (indices.length > MANY) return `${indices.length} values, ${shown(Math.min(...values))} to ${shown(Math.max(...values))}`;
     return indices.map((index) => {
@@ -151,7 +153,7 @@
       cross.querySelectorAll("b").forEach((dot) => dot.remove());
       if (lying) return;
       rows.forEach(([series, indices]) => {
-        if (series.style === "bars" || indices.length > 1) return;
+        if (series.style === "bars" || series.ends || indices.length > 1) return;
         const height = share(series.middle[indices[0]], y, data.log[1]);
         if (height < 0 || height > 1) return;
         const dot = make("b");

@@ -248,3 +248,18 @@ def test_intervals_that_pass_a_bound_are_pointed_out(make_study: Make) -> None:
     passed = build(make_study(replicates=3, references=False, spoil=near_the_top))
     assert "Intervals here pass the bounds of a percentage" in tables(passed)["final-toy"].note
     assert "pass the bounds" not in tables(build(make_study(replicates=12)))["final-toy"].note
+
+
+def test_the_difference_of_attainment_is_shaded_for_both_sides(make_study: Make) -> None:
+    figure = figures(build(rich(make_study, methods=ALL)))["attainment-difference-toy"]
+    for area in figure.series:
+        assert area.style == "areas"
+        assert len(area.ends) == len(area.x)
+        assert all(left < right for left, right in zip(area.x, area.ends, strict=True))
+        assert all(low < middle < high for low, middle, high in zip(area.low, area.middle, area.high, strict=True))
+    assert len({area.label for area in figure.series}) == len(figure.series)
+    assert "random_search and, of the other methods" in figure.note
+
+
+def test_nothing_differs_where_one_method_is_alone(make_study: Make) -> None:
+    assert "attainment-difference-toy" not in figures(build(rich(make_study, methods=ALL[:1])))

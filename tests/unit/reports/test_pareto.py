@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from harness.core.records import TrialRecord
 from harness.core.types import Arch, Cost, Evaluate, Failure, Measurement, Trial
-from reports.pareto import Archive, Normal, archives_of, attainment, distances, hypervolume, points_at, volume_curve
+from reports.pareto import (
+    Archive,
+    Normal,
+    archives_of,
+    attainment,
+    attainment_difference,
+    distances,
+    hypervolume,
+    points_at,
+    volume_curve,
+)
 
 PLAN: dict[str, Any] = {
     "objective": {"metric": "valid", "direction": "maximize", "secondary": ["work"]},
@@ -126,3 +136,18 @@ def test_attainment_surfaces_are_what_a_share_of_the_runs_dominates() -> None:
             assert on_surface == (attained >= needed)
         assert (np.diff(surface[:, 1]) > 0).all()
         assert (np.diff(surface[:, 0]) < 0).all()
+
+
+def test_differences_of_attainment_are_shares_of_the_runs() -> None:
+    rng = np.random.default_rng(3)
+    first = [rng.random((4, 2)).round(2) * 0.6 for _ in range(20)]
+    second = [rng.random((4, 2)).round(2) for _ in range(20)]
+    areas = attainment_difference(first, second)
+    assert (areas[:, 4] > 0.5).any()
+    for quality, cost in rng.random((500, 2)):
+        attained = [
+            sum(any((point <= (quality, cost)).all() for point in points) for points in sets)
+            for sets in (first, second)
+        ]
+        inside = (areas[:, 0] <= quality) & (quality < areas[:, 1]) & (areas[:, 2] <= cost) & (cost < areas[:, 3])
+        assert (attained[0] - attained[1]) / 20 == pytest.approx(areas[inside, 4][0] if inside.any() else 0.0)
