@@ -35,6 +35,7 @@ _PERCENTILES = (25.0, 50.0, 75.0)
 _LEVELS = {0.25: 0.2, 0.5: 0.5, 0.75: 0.85}
 """How opaque the areas are in which so large a share of the runs more attains, the next larger share excluded."""
 
+_BASELINE = "random_search"
 _MOST = 100  # runs of a method whose attainment is compared: more would be as many areas as nobody can see
 _DIGITS = 3
 _THIN = 4  # every fourth place of the common grid: a curve that rises slowly needs no more, and each costs a volume
@@ -273,10 +274,12 @@ def _short(metric: str) -> str:
 
 
 def _difference_figure(one: _Tradeoff) -> Figure | None:
-    """Return where the first method and the best of the others attain otherwise; None if that is nowhere a quarter."""
+    """Return where random search and the best other method attain otherwise; None if that is nowhere a quarter."""
     if len(_drawn(one)) < 2:  # noqa: PLR2004 - a difference is between two
         return None
-    first, *others = _drawn(one)
+    cells = _drawn(one)
+    first = next((cell for cell in cells if cell.spec.implementation == _BASELINE), cells[0])
+    others = [cell for cell in cells if cell is not first]
     second = max(others, key=lambda cell: float(np.median([hypervolume(points) for points in one.finals(cell)])))
     n = min(len(one.archives(first)), len(one.archives(second)), _MOST)
     areas = attainment_difference(one.finals(first)[:n], one.finals(second)[:n])
@@ -319,7 +322,7 @@ def _areas(one: _Tradeoff, cell: Cell, n: int, areas: Floats, least: float) -> l
         return []
     (left, right), (low, high) = np.sort(costs[kept], axis=1).T, np.sort(heights[kept], axis=1).T
     middle = np.sqrt(low * high) if one.known else (low + high) / 2
-    of = f"{100 * least:g} % of the runs more, or as many"
+    of = f"{100 * least:g} % more"
     drawn = series_of(one.track, cell, n, (left, middle, low, high), style="areas", of=of)
     return [replace(drawn, ends=plain(right), shade=_LEVELS[least])]
 

@@ -86,7 +86,16 @@ def _bars(axes: Axes, one: Series, look: dict[str, Any]) -> None:
 
 def _areas(axes: Axes, one: Series, look: dict[str, Any]) -> None:
     shape: dict[str, Any] = {"width": np.subtract(one.ends, one.x), "bottom": one.low, "align": "edge"}
-    axes.bar(one.x, np.subtract(one.high, one.low), **shape, alpha=one.shade, linewidth=0, zorder=1, **look)
+    axes.bar(
+        one.x,
+        np.subtract(one.high, one.low),
+        **shape,
+        alpha=one.shade,
+        linewidth=0,
+        antialiased=False,
+        zorder=1,
+        **look,
+    )
 
 
 def draw_references(axes: Axes, figure: Figure) -> None:

@@ -1,8 +1,13 @@
-"""Measure how reliably candidate recipes rank random cells, the only ground on which digits-201's recipe was chosen."""
+"""Measure how reliably candidate recipes rank random cells, the only ground on which digits-201's recipe was chosen.
+
+`python -m benchmarks.training.digits201_pilot CSV MARKDOWN` trains the cells and writes a CSV (a CSV that is there is
+taken as it is), and puts the last epoch of every candidate as a table between the two marks of the Markdown file.
+"""
 
 from __future__ import annotations
 
 import csv
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,8 +20,10 @@ from scipy.stats import kendalltau
 
 from benchmarks.spaces.nb201 import NasBench201
 from benchmarks.training.digits201 import DIGITS_201, Definition, course, plan, train_bundle
+from harness.core.errors import UsageError
 from harness.core.seeds import SeedTree
 
+BEGIN, END = "<!-- pilot begin -->", "<!-- pilot end -->"
 CELLS = 64
 SEEDS = (100, 101, 102, 103, 104, 105)
 """Not the seeds of the table, so that the choice saw none of its networks."""
@@ -102,3 +109,48 @@ def _mean(value: Callable[[int, int], float], pairs: Sequence[tuple[int, int]]) 
 
 def _tau(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(kendalltau(one, other).statistic)
+
+
+def table(source: Path) -> str:
+    """Return the last epoch of every candidate as a Markdown table."""
+    with source.open(encoding="utf-8", newline="") as file:
+        last = {row["candidate"]: row for row in csv.DictReader(file)}
+    columns = (
+        "recipe",
+        "core-seconds of a network",
+        "tau of single seeds",
+        "of triples",
+        "of triples, best tenth",
+        "tied with the best",
+        "seed deviation",
+        "quartiles and best (%)",
+    )
+    lines = [columns, ("---",) * len(columns), *(_line(name, row) for name, row in last.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _line(name: str, row: Mapping[str, str]) -> tuple[str, ...]:
+    figures = [f"{float(row[key]):.2f}" for key in ("seconds", "tau_single", "tau_triples", "tau_top")]
+    spread = " ".join(f"{float(row[f'q{share}']):.1f}" for share in (25, 50, 75, 100))
+    return name, *figures, f"{100 * float(row['tied_best']):.1f} %", f"{float(row['seed_sd']):.1f}", spread
+
+
+def write(source: Path, target: Path) -> None:
+    """Put the table between the marks of a Markdown file.
+
+    Raises:
+        UsageError: the file does not hold both marks.
+    """
+    text = target.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{target}: the marks '{BEGIN}' and '{END}' are not both there; write them where it belongs")
+    target.write_text(f"{before}{BEGIN}\n\n{table(source)}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    measured, page = Path(sys.argv[1]), Path(sys.argv[2])
+    if not measured.exists():
+        pilot(measured)
+    write(measured, page)

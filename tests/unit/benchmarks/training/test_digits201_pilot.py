@@ -1,0 +1,53 @@
+"""The pilot measures what its columns say, and its table is made of its CSV alone."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.training.digits201 import DIGITS_201
+from benchmarks.training.digits201_pilot import BEGIN, END, SEEDS, pilot, reliability, sample, table, write
+from harness.core.errors import UsageError
+
+SHORT = replace(DIGITS_201, recipe=replace(DIGITS_201.recipe, epochs=2))
+
+
+def test_seeds_that_agree_have_tau_one_and_seeds_that_reverse_have_minus_one() -> None:
+    rising = np.arange(20.0)
+    agreeing = reliability(np.stack([rising] * 6, axis=1))
+    assert agreeing["tau_single"] == agreeing["tau_triples"] == agreeing["tau_top"] == 1.0
+    assert (agreeing["seed_sd"], agreeing["tied_best"]) == (0.0, 1 / 20)
+    assert (agreeing["q0"], agreeing["q50"], agreeing["q100"]) == (0.0, 9.5, 19.0)
+    assert reliability(np.stack([rising, -rising], axis=1))["tau_single"] == -1.0
+
+
+def test_the_pilot_saw_no_network_of_the_table() -> None:
+    assert not set(SEEDS) & set(DIGITS_201.seeds)
+    assert sample(64) == sample(64)
+    assert len(set(sample(64))) == 64
+
+
+def test_a_pilot_becomes_a_table(tmp_path: Path) -> None:
+    measured, page = tmp_path / "pilot.csv", tmp_path / "page.md"
+    pilot(measured, {"short": SHORT}, cells=8)
+    with measured.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["candidate"], row["epoch"]) for row in rows] == [("short", "1"), ("short", "2")]
+    page.write_text(f"before {BEGIN}\nold\n{END} after", encoding="utf-8")
+    write(measured, page)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before ") and text.endswith(" after") and "old" not in text  # noqa: PT018 - one text
+    assert f"{float(rows[1]['tau_triples']):.2f}" in table(measured).splitlines()[-1]
+
+
+def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
+    measured, page = tmp_path / "pilot.csv", tmp_path / "page.md"
+    measured.write_text("candidate\n", encoding="utf-8")
+    page.write_text("nothing", encoding="utf-8")
+    with pytest.raises(UsageError, match="marks"):
+        write(measured, page)
+    assert page.read_text(encoding="utf-8") == "nothing"
