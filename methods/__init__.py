@@ -8,6 +8,7 @@ METHODS: dict[str, str] = {
     "successive_halving": "methods.successive_halving:SuccessiveHalving",
     "hyperband": "methods.hyperband:Hyperband",
     "surrogate_search": "methods.surrogate_search:SurrogateSearch",
+    "seed_model": "methods.seed_model:SeedModel",
     "petridish": "methods.petridish:Petridish",
     "petridish_hull_tabular": "methods.petridish_hull_tabular:PetridishHullTabular",
 }
