@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -43,11 +45,13 @@ class _Spread:
         blocks = list(_blocks(self.specs))
         early: dict[int, Any] = {}
         due = 0
-        for done in ProcessExecutor(self.workers).run(partial(_reduced, self.folder, reduce), blocks, ignore):
-            early[done.index] = done.result()
-            while due in early:
-                yield early.pop(due)
-                due += 1
+        with _uncollected():
+            for done in ProcessExecutor(self.workers).run(partial(_reduced, self.folder, reduce), blocks, ignore):
+                early[done.index] = done.result()
+                while due in early:
+                    yield early.pop(due)
+                    due += 1
+            gc.freeze()  # what was read stays until the report is made
 
 
 def _blocks(specs: Sequence[RunSpec]) -> Iterator[tuple[RunSpec, ...]]:
@@ -64,4 +68,17 @@ def _blocks(specs: Sequence[RunSpec]) -> Iterator[tuple[RunSpec, ...]]:
 
 def _reduced(folder: Path, reduce: Reduce, specs: Sequence[RunSpec], _report: Callable[[Any], None]) -> Any:
     study = Study(folder)
-    return reduce(study.run(spec) for spec in specs)
+    with _uncollected():
+        return reduce(study.run(spec) for spec in specs)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Suspend the search for cycles: records hold none, and looking through them takes as long as reading them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

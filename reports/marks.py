@@ -61,6 +61,8 @@ def _curve(axes: Axes, one: Series, look: dict[str, Any], shade: float) -> None:
 def _points(axes: Axes, one: Series, look: dict[str, Any], *, lying: bool) -> None:
     places, heights = (one.middle, one.x) if lying else (one.x, one.middle)
     if one.low == one.high:
+        # Runs that end at one architecture are one point: thousands of them on one spot only take time and space.
+        places, heights = zip(*dict.fromkeys(zip(places, heights, strict=True)), strict=True)
         many = len(one.x) > _MANY_POINTS
         size, alpha = (10, 0.45) if many else (22, 0.75)
         axes.scatter(places, heights, s=size, alpha=alpha, linewidths=0, zorder=3, **look)

@@ -161,8 +161,8 @@ class Series:
     Attributes:
         style: how it is drawn: 'steps' (right-continuous), 'line', 'points' (with whiskers where the band is not
             empty), 'box' (low, middle and high of a sample), 'bars' (each from its x to the next), 'stack' (a part of
-            a lying bar, from low to high; the middle is its length) or 'areas' (each from its x to its end, and from low
-            to high).
+            a lying bar, from low to high; the middle is its length) or 'areas' (each from its x to its end, and from
+            low to high).
         ends: where each of the 'areas' ends; empty for every other style.
         shade: how opaque 'areas' are, from 0 to 1.
         place: the place of the method in the study, which fixes its colour in every figure; -1: as the series come.
