@@ -248,3 +248,10 @@ def test_prose_keeps_lists_bold_and_code_and_escapes_the_rest() -> None:
         "<ul><li>one</li><li><strong>two</strong> &amp; three</li></ul>"
     )
     assert prose("") == ""
+
+
+def test_a_curve_of_a_single_place_is_drawn() -> None:
+    one = Series("method", (2.0,), (3.0,), (3.0,), (3.0,), style="line")
+    other = Series("other", (1.0, 4.0), (1.0, 5.0), (1.0, 5.0), (1.0, 5.0), style="line")
+    figure = Figure("single", "One place", "x", "y", (one, other), x_log="linear")
+    assert drawing(figure, "p").svg.startswith("<svg")
