@@ -126,7 +126,7 @@ def _shorter(path: str) -> str:
     """Return a path to a hundredth of a point, without what lies on a level or upright line between two points."""
     rounded = " ".join(_NUMBER.sub(lambda number: f"{round(float(number[0]), 2):g}", path).split())
     points = _POINT.findall(rounded)
-    if len(points) < 2 or _POINT.sub("", rounded).strip(" z"):
+    if not points[1:] or _POINT.sub("", rounded).strip(" z"):
         return rounded
     kept = [points[0]]
     for here, after in zip(points[1:], [*points[2:], None], strict=True):
