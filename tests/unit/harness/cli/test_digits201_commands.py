@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -99,6 +100,15 @@ def test_verify_refuses_a_table_that_differs(built: tuple[Path, str], tmp_path: 
     with pytest.raises(DataCorrupt, match=r"compared bit for bit: 1 differ; reinstall") as refusal:
         digits201.verify_file(tmp_path / "bad.npz", 3, 1, SMALL, Console(quiet=True))
     assert refusal.value.exit_code == 4
+
+
+def test_a_cell_of_the_shipped_table_trains_to_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "verify", "digits201", "--cells", "1", "--seed", "1"]) == 0
+    assert re.search(r"32 networks trained again \(whole bundles: 606\), compared", _plain(capsys))
+
+
+def _plain(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.slow
