@@ -1,0 +1,235 @@
+"""Measure whether the scores of candidates foretell what their moves are worth: every legal move, and no search.
+
+`python -m benchmarks.training.move_signal CSV MARKDOWN [PARENTS]` trains parents on CIFAR-10 at a reduced scale,
+attaches all their moves in every arm, and ranks the moves by their scores and by what NAS-Bench-201 says that each of
+them gains (the table and the images are read from NAS_DATA_DIR). Every parent is written to the CSV as soon as it is
+measured, and a CSV that is there is gone on from; then the table is put between the two marks of the Markdown file.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from rich.console import Console
+from rich.progress import track
+from scipy import stats
+
+from benchmarks.spaces.nb201_moves import GrowingNasBench201, is_live
+from benchmarks.training.hybrid import HybridConfig, NB201Hybrid
+from harness.core.errors import DataMissing, UsageError
+from harness.core.interfaces import Place, Query
+from harness.core.seeds import SeedTree
+from harness.core.types import Arch, Attach, Evaluate, Measurement, Move, Trial
+
+BEGIN, END = "<!-- signal begin -->", "<!-- signal end -->"
+EPOCHS = 200
+QUERY = Query(f"cifar10/valid@{EPOCHS}ep(25k) mean-of-trials", ("cifar10/multiply-adds",), (), EPOCHS, EPOCHS)
+
+Row = dict[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is measured.
+
+    Attributes:
+        config: the table, and how parents and candidates are trained.
+        epochs: of an attachment.
+        arms: in which every parent's candidates are trained.
+        parents: random live cells with at least `FEWEST` moves.
+        seed: of the cells and of their training.
+    """
+
+    config: HybridConfig = field(
+        default_factory=lambda: HybridConfig(
+            dataset="cifar10",
+            channels=8,
+            cells=1,
+            train_images=5000,
+            valid_images=1000,
+            batch_size=64,
+            learning_rate=0.05,
+            phase_learning_rate=0.025,
+            cosine="step",
+            flip=True,
+            crop_padding=4,
+        )
+    )
+    epochs: int = 2
+    arms: tuple[str, ...] = ("sg+sf", "sf", "sg", "joint", "soft")
+    parents: int = 20
+    seed: int = 0
+
+
+FEWEST = 5
+"""A rank correlation of fewer moves says next to nothing."""
+
+SCORES: Mapping[str, tuple[str, float]] = {"weight": ("", 1.0), "cosine": ("|-cos", 1.0), "slope": ("|<g,c>", -1.0)}
+"""What follows a move in the key of a score, and whether more or less of it promises a gain."""
+
+
+def parents(setting: Setting) -> list[Arch]:
+    """Return random cells without a dead edge; none comes twice."""
+    generator = SeedTree.root("move-signal", setting.seed).child("parents").generator()
+    space, chosen = GrowingNasBench201(), []
+    for index in generator.permutation(len(space)).tolist():
+        arch = space.arch(index)
+        if is_live(arch) and len(space.moves(arch)) >= FEWEST:
+            chosen.append(arch)
+        if len(chosen) == setting.parents:
+            break
+    return chosen
+
+
+def measure(target: Path, setting: Setting, place: Place) -> None:
+    """Append a row for each parent and arm that the CSV lacks; an arm that diverges on a parent leaves none.
+
+    Raises:
+        DataMissing: the table or the images are absent.
+    """
+    benchmark = NB201Hybrid(setting.config, place, QUERY)
+    known = {(row["parent"], row["arm"]) for row in read(target)} if target.exists() else set()
+    console = Console(stderr=True)
+    for arch in track(parents(setting), "parents", console=console, disable=not console.is_terminal):
+        missing = [arm for arm in setting.arms if (arch, arm) not in known]
+        rows = _rows(benchmark, setting, arch, missing) if missing else []
+        fresh = not target.exists()
+        with target.open("a", encoding="utf-8", newline="") as file:
+            for row in rows:
+                writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+                if fresh:
+                    writer.writeheader()
+                    fresh = False
+                writer.writerow(row)
+
+
+def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, arms: Sequence[str]) -> list[Row]:
+    """Return a row for each arm whose training did not diverge."""
+    space = benchmark.space
+    moves = tuple(space.moves(arch))
+    start = _looked_up(benchmark, arch)
+    children = [_looked_up(benchmark, space.grow(arch, [move])) for move in moves]
+    gains = [child.value - start.value for child in children]
+    tau_size = _tau([child.metrics["cifar10/multiply-adds"] for child in children], gains)
+    rows: list[Row] = []
+    for arm in arms:
+        work = Attach(Evaluate(arch, EPOCHS), moves, arm, setting.epochs)
+        found = benchmark.evaluate(Trial(0, work, setting.seed)).result
+        if isinstance(found, Measurement):
+            figures = _figures(found, moves, gains)
+            rows.append({"parent": arch, "arm": arm, "moves": len(moves), **figures, "tau_size": tau_size})
+    return rows
+
+
+def _looked_up(benchmark: NB201Hybrid, arch: Arch) -> Measurement:
+    found = benchmark.evaluate(Trial(0, Evaluate(arch, EPOCHS), 0)).result
+    assert isinstance(found, Measurement)  # the table holds every cell
+    return found
+
+
+def _figures(found: Measurement, moves: Sequence[Move], gains: Sequence[float]) -> Row:
+    """Return what the scores of one attachment say of the gains, which are in points.
+
+    `tau_weight`, `tau_cosine`, `tau_slope`: Kendall's tau-b between a score and the gain. `gain_chosen`: of the move
+    with the largest weight; `gain_mean` and `gain_best` of all.
+    """
+    before = next(value for name, value in found.metrics.items() if "/valid-before@attach" in name)
+    after = next(value for name, value in found.metrics.items() if "/valid@attach" in name)
+    weights = [found.scores[move] for move in moves]
+    return {
+        "valid_before": round(before, 2),
+        "valid_after": round(after, 2),
+        **{
+            f"tau_{name}": _tau([sign * found.scores.get(f"{move}{suffix}", math.nan) for move in moves], gains)
+            for name, (suffix, sign) in SCORES.items()
+        },
+        "gain_chosen": round(gains[int(np.argmax(weights))], 4),
+        "gain_mean": round(float(np.mean(gains)), 4),
+        "gain_best": round(max(gains), 4),
+    }
+
+
+def _tau(scores: Sequence[float], gains: Sequence[float]) -> float:
+    """Return Kendall's tau-b; 0 where a side does not vary, since such a score orders nothing."""
+    found = float(stats.kendalltau(scores, gains).statistic)
+    return round(found, 4) if math.isfinite(found) else 0.0
+
+
+def read(source: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV of `measure`."""
+    with source.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+_COLUMNS = {
+    "tau_weight": "tau of the weight",
+    "tau_cosine": "of the cosine",
+    "tau_slope": "of the slope",
+    "tau_size": "of multiply-adds, untrained",
+    "above_random": "chosen move above the mean move, points",
+    "left": "below the best move, points",
+    "lost": "parent lost while candidates were attached, points",
+}
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return means over parents with 95 % intervals (Student's t) as a Markdown table, a line for each arm."""
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    lines: list[Sequence[str]] = [("arm", "parents", *_COLUMNS.values()), ("---",) * (len(_COLUMNS) + 2)]
+    for arm in arms:
+        of_arm = [_derived(row) for row in rows if row["arm"] == arm]
+        lines.append((arm, str(len(of_arm)), *(_interval([row[key] for row in of_arm]) for key in _COLUMNS)))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _derived(row: Mapping[str, str]) -> dict[str, float]:
+    numbers = {key: float(value) for key, value in row.items() if key not in ("parent", "arm")}
+    return numbers | {
+        "above_random": numbers["gain_chosen"] - numbers["gain_mean"],
+        "left": numbers["gain_best"] - numbers["gain_chosen"],
+        "lost": numbers["valid_before"] - numbers["valid_after"],
+    }
+
+
+def _interval(values: Sequence[float]) -> str:
+    mean = float(np.mean(values))
+    if len(values) < 2:  # noqa: PLR2004 - one value has no spread
+        return f"{mean:.2f}"
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(stats.sem(values))
+    return f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]"
+
+
+def write(source: Path, target: Path) -> None:
+    """Put the table between the marks of a Markdown file.
+
+    Raises:
+        UsageError: the file does not hold both marks.
+    """
+    text = target.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{target}: the marks '{BEGIN}' and '{END}' are not both there; write them where it belongs")
+    target.write_text(f"{before}{BEGIN}\n\n{table(read(source))}\n\n{END}{after}", encoding="utf-8")
+
+
+def _place() -> Place:
+    folder = os.environ.get("NAS_DATA_DIR")
+    if not folder:
+        raise DataMissing("NAS_DATA_DIR is not set; name the folder with NAS-Bench-201 and CIFAR-10 in it")
+    cache = os.environ.get("NAS_CACHE_DIR") or platformdirs.user_cache_dir("nas-harness")
+    return Place(Path(folder), Path(cache))
+
+
+if __name__ == "__main__":
+    measured, page = Path(sys.argv[1]), Path(sys.argv[2])
+    measure(measured, replace(Setting(), parents=int(sys.argv[3])) if sys.argv[3:] else Setting(), _place())
+    write(measured, page)
