@@ -96,11 +96,13 @@ def test_a_stopped_build_ends_at_once(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     long = replace(SMALL, seeds=tuple(range(500)))
+    others = set(active_children())  # of tests before this one, which may be slow to end
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path, workers=1, progress=stop, definition=long)
-    for process in active_children():
-        process.join(10)
-    assert not active_children()
+    left = set(active_children()) - others
+    for process in left:
+        process.join(60)
+    assert not [process for process in left if process.is_alive()]
     assert 1 <= len(list(tmp_path.glob("bundle-*.npz"))) < len(plan(long))
 
 
