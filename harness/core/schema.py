@@ -179,10 +179,10 @@ class Tuning(Strict):
     """Hyper-parameter tuning of a row, under a budget, on other benchmarks than the reported ones."""
 
     method: Identifier = Field(description="the key of a row of `methods`")
-    source: Literal["defaults", "published", "tuned"] = Field(
+    source: Literal["defaults", "published", "chosen", "tuned"] = Field(
         default="defaults", description="where the row's options come from"
     )
-    citation: str = Field(default="", description="published: the paper and its setting")
+    citation: str = Field(default="", description="published: the paper and its setting; chosen: why these values")
     benchmark: BenchmarkChoice | None = Field(default=None, description="tuned: on which benchmark")
     fidelity: Fidelity | None = Field(
         default=None, exclude_if=_absent, description="tuned: how long networks are trained; nothing is trained finally"

@@ -152,7 +152,11 @@ def _check_ablations(data: dict[str, Any], rows: Entries, add: Add) -> None:
 
 
 def _check_tuning(data: dict[str, Any], add: Add) -> None:
-    needs = {"tuned": ("benchmark", "fidelity", "objective", "budget", "space"), "published": ("citation",)}
+    needs = {
+        "tuned": ("benchmark", "fidelity", "objective", "budget", "space"),
+        "published": ("citation",),
+        "chosen": ("citation",),
+    }
     once: set[str] = set()
     for keys, tuning in mappings(data, "tuning"):
         source, row = text_at(tuning, "source") or "", text_at(tuning, "method") or ""

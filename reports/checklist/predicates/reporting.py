@@ -16,16 +16,17 @@ from reports.render import INDEX, render
 
 
 def tuning_declared(facts: Facts) -> Finding:
-    """Hold if every row that has options says where their values come from, with a citation where published."""
+    """Hold if every row that has options says where their values come from, and cites published and chosen ones."""
     entries = {entry["method"]: entry for entry in facts.protocol["tuning"]}
     rows = [row["id"] or row["name"] for row in facts.protocol["methods"] if row["options"]]
     evidence = facts.in_protocol("/tuning")
     lacking = [row for row in rows if row not in entries]
     if lacking:
         return Finding(False, f"no tuning record of {first(lacking)}", list(lacking), evidence)
-    bare = [row for row in rows if entries[row]["source"] == "published" and not entries[row]["citation"].strip()]
+    cited = ("published", "chosen")
+    bare = [row for row in rows if entries[row]["source"] in cited and not entries[row]["citation"].strip()]
     if bare:
-        return Finding(False, f"published values without a citation: {first(bare)}", list(bare), evidence)
+        return Finding(False, f"published or chosen values without a citation: {first(bare)}", list(bare), evidence)
     sources = {row: str(entries[row]["source"]) for row in rows}
     text = first(f"{row} {source}" for row, source in sources.items()) or "no row has options"
     return Finding(True, text, dict(sources), evidence)

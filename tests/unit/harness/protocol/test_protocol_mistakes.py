@@ -139,6 +139,7 @@ def change(text: str, old: str, new: str) -> str:
             (19, "tuning[0].citation"),
             "missing",
         ),
+        ("ablations:", "tuning: [{method: random, source: chosen}]\nablations:", (19, "tuning[0].citation"), "missing"),
         (
             "ablations:",
             "tuning: [{method: evolution, space: {sample: [x]}}]\nablations:",
