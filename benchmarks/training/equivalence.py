@@ -78,6 +78,7 @@ def train(engine: str, course: Course, archs: list[Arch], seeds: int, told: Call
     The reference computes in float32, whatever precision the course asks of the engine that is compared with it.
     """
     trainer = ENGINES[engine].load()
+    course = course.in_layout(ENGINES[engine].layout)
     if engine == REFERENCE:
         course = replace(course, recipe=replace(course.recipe, precision="fp32"))
     jobs = [Job(arch, seed, course.recipe.epochs) for arch in archs for seed in range(seeds)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.spaces.nb201 import Skeleton
-from benchmarks.training.augment import draw, flip_and_crop, normalise
+from benchmarks.training.augment import draw, flip_and_crop
 from benchmarks.training.cells import build
 from benchmarks.training.checkpoint import Shelf, State
 from benchmarks.training.determinism import bitwise
@@ -57,6 +57,11 @@ class Course:
     def key(self, job: Job) -> str:
         """Return the name of a job's checkpoint: the same for every length, so that longer continues shorter."""
         return content_hash([self.identity, job.arch, job.seed])
+
+    def in_layout(self, layout: str) -> Course:
+        """Return the same course with its images in another order in memory."""
+        watch = {name: replace(split, layout=layout) for name, split in self.watch.items()}
+        return replace(self, train=replace(self.train, layout=layout), watch=watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +198,7 @@ class Training:
             labels = split.labels[order[part]]
             for group in self._optimiser.param_groups:
                 group["lr"] = recipe.rate(self.epoch, step, steps)
-            loss = functional.cross_entropy(self._network(normalise(pixels, split.mean, split.std)), labels)
+            loss = functional.cross_entropy(self._network(split.images(pixels)), labels)
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.training.attach import Attached, diagnostics, shrink
-from benchmarks.training.augment import draw, flip_and_crop, normalise
+from benchmarks.training.augment import draw, flip_and_crop
 from benchmarks.training.checkpoint import State
 from benchmarks.training.evaluate import Resident, accuracy
 from benchmarks.training.recipe import GRADIENT_LIMIT, PROBED, Recipe
@@ -144,7 +144,7 @@ class Phase:
         for first in range(0, len(split), recipe.batch_size):
             part = slice(first, first + recipe.batch_size)
             pixels = flip_and_crop(split.pixels[order[part]], flips[part], offsets[part], recipe.crop_padding)
-            yield normalise(pixels, split.mean, split.std), split.labels[order[part]]
+            yield split.images(pixels), split.labels[order[part]]
 
     def step(self, loss: Tensor, rate: float) -> None:
         """Go one step down the gradient of a loss of this network at a learning rate, and shrink the weights."""
@@ -255,7 +255,7 @@ def scores_of(attached: Attached, valid: Resident) -> dict[str, float]:
     probe.points.train()
     probe.record(on=True)
     part = slice(0, PROBED)
-    logits = probe(normalise(valid.pixels[part], valid.mean, valid.std))
+    logits = probe(valid.images(valid.pixels[part]))
     functional.cross_entropy(logits, valid.labels[part]).backward()  # type: ignore[no-untyped-call]
     return weights | diagnostics(probe)
 

@@ -25,11 +25,13 @@ class Engine:
         determinism: 'bitwise' where a seed gives the same bits on the same machine, after a kill and resume too;
             'statistical' where it gives the same distribution only.
         anywhere: whether it runs on every device; otherwise on the CPU only.
+        layout: the order in memory of the images that it trains on, a key of `benchmarks.training.evaluate.LAYOUTS`.
     """
 
     trainer: str
     determinism: Determinism = "bitwise"
     anywhere: bool = True
+    layout: str = "contiguous"
 
     def load(self) -> Trainer:
         """Return the trainer."""
@@ -40,6 +42,7 @@ class Engine:
 
 ENGINES = {
     "reference": Engine("benchmarks.training.fit:train"),
+    "channels-last": Engine("benchmarks.training.fit:train", anywhere=False, layout="channels-last"),
     "fused": Engine("benchmarks.training.fused:train", anywhere=False),
     "graphs": Engine("benchmarks.training.graphs:train"),
     "graphs-statistical": Engine("benchmarks.training.graphs:train_statistical", "statistical"),

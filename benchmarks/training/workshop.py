@@ -89,7 +89,8 @@ class Workshop:
         return self._resident(test_images(self._config.dataset, self._place))
 
     def _resident(self, images: Images) -> Resident:
-        return to_device(images, facts(self._config.dataset), self._place.device)
+        layout = ENGINES[self._config.engine].layout
+        return to_device(images, facts(self._config.dataset), self._place.device, layout)
 
     def _course(self, epochs: int, images: Images, watch: Mapping[str, Resident]) -> Course:
         return Course(

@@ -68,6 +68,22 @@ def test_it_is_sgd_with_nesterov_momentum_written_out(course: Course, mixed: Arc
         assert torch.allclose(value, network.state_dict()[name], atol=1e-4), name
 
 
+def test_the_order_of_images_in_memory_changes_no_more_than_the_rounding(course: Course, mixed: Arch) -> None:
+    rgb = torch.randint(0, 17, (80, 3, 8, 8), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+    split = replace(course.train, pixels=rgb)
+    plain = replace(course, train=split, watch={"valid": split}, skeleton=replace(course.skeleton, image_channels=3))
+    other = plain.in_layout("channels-last")
+    images = other.train.images(rgb)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(images, plain.train.images(rgb))
+    first, second, again = (_trained(which, mixed, epochs=1) for which in (plain, other, other))
+    assert second.train_loss == pytest.approx(first.train_loss, rel=1e-4)
+    for name, value in second.network.state_dict().items():
+        assert torch.allclose(value, first.network.state_dict()[name], atol=1e-4), name
+    weights = zip(second.network.parameters(), again.network.parameters(), strict=True)
+    assert all(torch.equal(one, another) for one, another in weights)
+
+
 def test_training_learns(course: Course, mixed: Arch) -> None:
     recipe = replace(course.recipe, channels=8, epochs=15, flip=False, batch_size=16)
     longer = replace(course, recipe=recipe, skeleton=replace(course.skeleton, channels=8))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.training import fit
 from benchmarks.training.fit import Fit
 from benchmarks.training.settings import ENGINES, Engine
 from harness.cli import main
@@ -22,6 +23,19 @@ def _run(tmp_path: Path, *more: str) -> int:
 def test_the_reference_agrees_with_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(tmp_path, "--engine", "reference") == 0
     assert "reference against reference" in capsys.readouterr().out
+
+
+def test_an_engine_trains_on_images_in_its_own_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def train(jobs, course, shelf):  # type: ignore[no-untyped-def]
+        seen.append((course.train.layout, course.watch["valid"].layout))
+        return plain(jobs, course, shelf)
+
+    plain = fit.train
+    monkeypatch.setattr(fit, "train", train)
+    assert _run(tmp_path, "--engine", "channels-last") == 0
+    assert set(seen) == {("contiguous",) * 2, ("channels-last",) * 2}
 
 
 def test_the_fused_engine_is_compared_on_every_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
