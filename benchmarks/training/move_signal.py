@@ -1,9 +1,10 @@
 """Measure whether the scores of candidates foretell what their moves are worth: every legal move, and no search.
 
 `python -m benchmarks.training.move_signal CSV MARKDOWN [PARENTS]` trains parents on CIFAR-10 at a reduced scale,
-attaches all their moves in every arm, and ranks the moves by their scores and by what NAS-Bench-201 says that each of
-them gains (the table and the images are read from NAS_DATA_DIR). Every parent is written to the CSV as soon as it is
-measured, and a CSV that is there is gone on from; then the table is put between the two marks of the Markdown file.
+attaches all their moves in every case (each arm, and one setting of the attachment changed at a time), and ranks the
+moves by their scores and by what NAS-Bench-201 says that each of them gains (the table and the images are read from
+NAS_DATA_DIR). Every parent is written to the CSV as soon as it is measured, and a CSV that is there is gone on from;
+then the table is put between the two marks of the Markdown file.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import csv
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,13 +38,38 @@ Row = dict[str, str | int | float]
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """One way to train the candidates; the defaults are the reference settings of the search."""
+
+    name: str
+    arm: str = "sg+sf"
+    epochs: int = 2
+    penalty: float = 0.001
+    scale: float = 1.0
+
+    def attach(self, arch: Arch, moves: tuple[Move, ...]) -> Attach:
+        """Return the attachment of these moves to a cell."""
+        return Attach(Evaluate(arch, EPOCHS), moves, self.arm, self.epochs, self.penalty, self.scale)
+
+
+CASES = (
+    *(Case(arm, arm) for arm in ("sg+sf", "sf", "sg", "joint", "soft")),
+    Case("never trained", epochs=0),
+    Case("8 epochs", epochs=8),
+    Case("no penalty", penalty=0.0),
+    Case("scale 1/5,000", scale=1 / 5000),
+)
+"""The arms, then what may take the signal away, one at a time from `sg+sf`: too little training, the penalty, and the
+scale of the published program, one over the images."""
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """What is measured.
 
     Attributes:
         config: the table, and how parents and candidates are trained.
-        epochs: of an attachment.
-        arms: in which every parent's candidates are trained.
+        cases: in which every parent's candidates are trained.
         parents: random live cells with at least `FEWEST` moves.
         seed: of the cells and of their training.
     """
@@ -61,10 +87,11 @@ class Setting:
             cosine="step",
             flip=True,
             crop_padding=4,
+            engine="channels-last",
+            parent_epochs=48,
         )
     )
-    epochs: int = 2
-    arms: tuple[str, ...] = ("sg+sf", "sf", "sg", "joint", "soft")
+    cases: tuple[Case, ...] = CASES
     parents: int = 20
     seed: int = 0
 
@@ -72,8 +99,25 @@ class Setting:
 FEWEST = 5
 """A rank correlation of fewer moves says next to nothing."""
 
-SCORES: Mapping[str, tuple[str, float]] = {"weight": ("", 1.0), "cosine": ("|-cos", 1.0), "slope": ("|<g,c>", -1.0)}
-"""What follows a move in the key of a score, and whether more or less of it promises a gain."""
+Score = Callable[[Mapping[str, float], Move], float]
+"""What a score of an attachment promises of a move: the more, the better."""
+
+
+def _spread(scores: Mapping[str, float], move: Move) -> float:
+    """Return the weight times the size of what it weighs, and times that of the gradient at the node.
+
+    A weight alone depends on the scale of its candidate: a convolution ends in a normalisation, a pooling does not.
+    """
+    cosine = -scores[f"{move}|-cos"]
+    return scores[move] * scores[f"{move}|<g,c>"] / cosine if cosine else 0.0
+
+
+SCORES: Mapping[str, Score] = {
+    "weight": lambda scores, move: scores[move],
+    "spread": _spread,
+    "cosine": lambda scores, move: scores[f"{move}|-cos"],
+    "slope": lambda scores, move: -scores[f"{move}|<g,c>"],
+}
 
 
 def parents(setting: Setting) -> list[Arch]:
@@ -90,16 +134,16 @@ def parents(setting: Setting) -> list[Arch]:
 
 
 def measure(target: Path, setting: Setting, place: Place) -> None:
-    """Append a row for each parent and arm that the CSV lacks; an arm that diverges on a parent leaves none.
+    """Append a row for each parent and case that the CSV lacks; a case that diverges on a parent leaves none.
 
     Raises:
         DataMissing: the table or the images are absent.
     """
     benchmark = NB201Hybrid(setting.config, place, QUERY)
-    known = {(row["parent"], row["arm"]) for row in read(target)} if target.exists() else set()
+    known = {(row["parent"], row["case"]) for row in read(target)} if target.exists() else set()
     console = Console(stderr=True)
     for arch in track(parents(setting), "parents", console=console, disable=not console.is_terminal):
-        missing = [arm for arm in setting.arms if (arch, arm) not in known]
+        missing = [case for case in setting.cases if (arch, case.name) not in known]
         rows = _rows(benchmark, setting, arch, missing) if missing else []
         fresh = not target.exists()
         with target.open("a", encoding="utf-8", newline="") as file:
@@ -111,8 +155,8 @@ def measure(target: Path, setting: Setting, place: Place) -> None:
                 writer.writerow(row)
 
 
-def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, arms: Sequence[str]) -> list[Row]:
-    """Return a row for each arm whose training did not diverge."""
+def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, cases: Sequence[Case]) -> list[Row]:
+    """Return a row for each case whose training did not diverge."""
     space = benchmark.space
     moves = tuple(space.moves(arch))
     start = _looked_up(benchmark, arch)
@@ -120,12 +164,11 @@ def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, arms: Sequence[s
     gains = [child.value - start.value for child in children]
     tau_size = _tau([child.metrics["cifar10/multiply-adds"] for child in children], gains)
     rows: list[Row] = []
-    for arm in arms:
-        work = Attach(Evaluate(arch, EPOCHS), moves, arm, setting.epochs)
-        found = benchmark.evaluate(Trial(0, work, setting.seed)).result
+    for case in cases:
+        found = benchmark.evaluate(Trial(0, case.attach(arch, moves), setting.seed)).result
         if isinstance(found, Measurement):
             figures = _figures(found, moves, gains)
-            rows.append({"parent": arch, "arm": arm, "moves": len(moves), **figures, "tau_size": tau_size})
+            rows.append({"parent": arch, "case": case.name, "moves": len(moves), **figures, "tau_size": tau_size})
     return rows
 
 
@@ -138,8 +181,8 @@ def _looked_up(benchmark: NB201Hybrid, arch: Arch) -> Measurement:
 def _figures(found: Measurement, moves: Sequence[Move], gains: Sequence[float]) -> Row:
     """Return what the scores of one attachment say of the gains, which are in points.
 
-    `tau_weight`, `tau_cosine`, `tau_slope`: Kendall's tau-b between a score and the gain. `gain_chosen`: of the move
-    with the largest weight; `gain_mean` and `gain_best` of all.
+    `tau_SCORE`: Kendall's tau-b between one of `SCORES` and the gain. `gain_chosen`: of the move with the largest
+    weight; `gain_mean` and `gain_best` of all.
     """
     before = next(value for name, value in found.metrics.items() if "/valid-before@attach" in name)
     after = next(value for name, value in found.metrics.items() if "/valid@attach" in name)
@@ -147,10 +190,7 @@ def _figures(found: Measurement, moves: Sequence[Move], gains: Sequence[float]) 
     return {
         "valid_before": round(before, 2),
         "valid_after": round(after, 2),
-        **{
-            f"tau_{name}": _tau([sign * found.scores.get(f"{move}{suffix}", math.nan) for move in moves], gains)
-            for name, (suffix, sign) in SCORES.items()
-        },
+        **{f"tau_{name}": _tau([score(found.scores, move) for move in moves], gains) for name, score in SCORES.items()},
         "gain_chosen": round(gains[int(np.argmax(weights))], 4),
         "gain_mean": round(float(np.mean(gains)), 4),
         "gain_best": round(max(gains), 4),
@@ -171,6 +211,7 @@ def read(source: Path) -> list[dict[str, str]]:
 
 _COLUMNS = {
     "tau_weight": "tau of the weight",
+    "tau_spread": "of weight times size",
     "tau_cosine": "of the cosine",
     "tau_slope": "of the slope",
     "tau_size": "of multiply-adds, untrained",
@@ -181,17 +222,17 @@ _COLUMNS = {
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Return means over parents with 95 % intervals (Student's t) as a Markdown table, a line for each arm."""
-    arms = list(dict.fromkeys(row["arm"] for row in rows))
-    lines: list[Sequence[str]] = [("arm", "parents", *_COLUMNS.values()), ("---",) * (len(_COLUMNS) + 2)]
-    for arm in arms:
-        of_arm = [_derived(row) for row in rows if row["arm"] == arm]
-        lines.append((arm, str(len(of_arm)), *(_interval([row[key] for row in of_arm]) for key in _COLUMNS)))
+    """Return means over parents with 95 % intervals (Student's t) as a Markdown table, a line for each case."""
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    lines: list[Sequence[str]] = [("case", "parents", *_COLUMNS.values()), ("---",) * (len(_COLUMNS) + 2)]
+    for case in cases:
+        of_case = [_derived(row) for row in rows if row["case"] == case]
+        lines.append((case, str(len(of_case)), *(_interval([row[key] for row in of_case]) for key in _COLUMNS)))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _derived(row: Mapping[str, str]) -> dict[str, float]:
-    numbers = {key: float(value) for key, value in row.items() if key not in ("parent", "arm")}
+    numbers = {key: float(value) for key, value in row.items() if key not in ("parent", "case")}
     return numbers | {
         "above_random": numbers["gain_chosen"] - numbers["gain_mean"],
         "left": numbers["gain_best"] - numbers["gain_chosen"],

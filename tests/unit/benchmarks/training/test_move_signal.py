@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,20 @@ import pytest
 
 from benchmarks.spaces.nb201_moves import GrowingNasBench201, is_live
 from benchmarks.training.hybrid import HybridConfig
-from benchmarks.training.move_signal import BEGIN, END, FEWEST, Setting, _figures, measure, parents, read, table, write
+from benchmarks.training.move_signal import (
+    BEGIN,
+    CASES,
+    END,
+    FEWEST,
+    Case,
+    Setting,
+    _figures,
+    measure,
+    parents,
+    read,
+    table,
+    write,
+)
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 from harness.core.types import Cost, Measurement, Move
@@ -19,35 +33,59 @@ MOVES = (Move("a"), Move("b"), Move("c"))
 GAINS = [1.0, 3.0, -2.0]
 TINY = Setting(
     HybridConfig(train_images=80, valid_images=60, channels=2, batch_size=32, parent_epochs=1),
-    epochs=1,
-    arms=("sg+sf", "joint"),
+    cases=(Case("sg+sf", epochs=1), Case("without stops", arm="joint", epochs=1, penalty=0.0)),
     parents=1,
 )
 
 
-def attachment(**scores: float) -> Measurement:
+def attachment(
+    weights: Sequence[float], cosines: Sequence[float] = (-0.1, -0.1, -0.1), slopes: Sequence[float] = (0.1, 0.1, 0.1)
+) -> Measurement:
     metrics = {"digits/valid-before@attach(80) trial": 80.0, "digits/valid@attach(80) trial": 79.5}
-    return Measurement(79.5, metrics, Cost(1), (79.5,), {key.replace("_cos", "|-cos"): v for key, v in scores.items()})
+    scores = dict(zip(MOVES, weights, strict=True))
+    scores |= {f"{move}|-cos": value for move, value in zip(MOVES, cosines, strict=True)}
+    scores |= {f"{move}|<g,c>": value for move, value in zip(MOVES, slopes, strict=True)}
+    return Measurement(79.5, metrics, Cost(1), (79.5,), scores)
 
 
 def test_a_score_in_the_order_of_the_gains_has_tau_one_and_chooses_the_best() -> None:
-    found = attachment(a=0.2, b=0.3, c=0.1, a_cos=-0.2, b_cos=-0.3, c_cos=-0.1)
-    figures = _figures(found, MOVES, GAINS)
+    figures = _figures(attachment((0.2, 0.3, 0.1), cosines=(-0.2, -0.3, -0.1)), MOVES, GAINS)
     assert (figures["tau_weight"], figures["tau_cosine"]) == (1.0, -1.0)
     assert (figures["gain_chosen"], figures["gain_best"]) == (3.0, 3.0)
     assert figures["gain_mean"] == pytest.approx(2 / 3, abs=1e-4)
     assert (figures["valid_before"], figures["valid_after"]) == (80.0, 79.5)
 
 
-def test_scores_that_are_all_equal_or_absent_order_nothing() -> None:
-    figures = _figures(attachment(a=0.1, b=0.1, c=0.1), MOVES, GAINS)
+def test_scores_that_are_all_equal_order_nothing() -> None:
+    figures = _figures(attachment((0.1, 0.1, 0.1)), MOVES, GAINS)
     assert (figures["tau_weight"], figures["tau_slope"]) == (0.0, 0.0)
 
 
 def test_a_falling_slope_promises_a_gain() -> None:
-    found = attachment(a=0.1, b=0.1, c=0.1)
-    slopes = {"a|<g,c>": -1.0, "b|<g,c>": -2.0, "c|<g,c>": 0.5}
-    assert _figures(replace(found, scores={**found.scores, **slopes}), MOVES, GAINS)["tau_slope"] == 1.0
+    found = attachment((0.1, 0.1, 0.1), slopes=(-1.0, -2.0, 0.5))
+    assert _figures(found, MOVES, GAINS)["tau_slope"] == 1.0
+
+
+def test_a_weight_is_taken_times_the_size_of_what_it_weighs() -> None:
+    """With gradients of norm 1, candidates of the norms 3, 2 and 100, of which the last does not align at all."""
+    found = attachment((0.2, 0.4, 0.1), cosines=(-0.5, 0.5, 0.0), slopes=(1.5, -1.0, 0.0))
+    figures = _figures(found, MOVES, GAINS)
+    assert figures["tau_spread"] == 1.0
+    assert figures["tau_weight"] == 1.0
+    larger = attachment((0.2, 0.1, 0.4), cosines=(-0.5, 0.5, -0.1), slopes=(1.5, -10.0, 0.1))
+    figures = _figures(larger, MOVES, GAINS)
+    assert (figures["tau_spread"], figures["tau_weight"]) == (1.0, -1.0)
+
+
+def test_every_case_changes_one_thing_of_the_reference() -> None:
+    reference = CASES[0]
+    assert reference == Case("sg+sf")
+    for case in CASES[1:]:
+        changed = [
+            key for key in ("arm", "epochs", "penalty", "scale") if getattr(case, key) != getattr(reference, key)
+        ]
+        assert len(changed) == 1, case
+    assert len({case.name for case in CASES}) == len(CASES)
 
 
 def test_parents_are_distinct_live_cells_that_do_not_depend_on_how_many_are_asked_for() -> None:
@@ -64,7 +102,7 @@ def test_a_measurement_goes_on_from_its_csv_and_becomes_a_table(
     target, page, place = tmp_path / "signal.csv", tmp_path / "page.md", Place(data_dir, cache_dir)
     measure(target, TINY, place)
     rows = read(target)
-    assert [row["arm"] for row in rows] == ["sg+sf", "joint"]
+    assert [row["case"] for row in rows] == ["sg+sf", "without stops"]
     assert all(float(row["gain_best"]) >= float(row["gain_chosen"]) for row in rows)
     whole = target.read_bytes()
     with target.open("w", encoding="utf-8", newline="") as file:
