@@ -76,7 +76,7 @@ class Petridish(BestSoFar):
         parent.uses += 1
         parent.busy = True
         config = self._config
-        epochs = config.attach_epochs or self.task.epochs
+        epochs = self.task.epochs if config.attach_epochs is None else config.attach_epochs
         return Attach(parent.work, parent.candidates, config.arm, epochs, float(config.penalty), float(config.scale))
 
     def _choose(self, work: Attach, result: Measurement | Failure) -> None:

@@ -39,7 +39,8 @@ class Options:
         eps: width of the band, as a share of the error of the hull.
         cost: the complexity axis of the hull: the open metric whose name ends in '/multiply-adds' or '/parameters',
             which the track must name under `objective.secondary`.
-        attach_epochs: epochs of an attachment; None: the search fidelity.
+        attach_epochs: epochs of an attachment; 0: candidates are scored as they start, which suits 'cosine' and 'taylor';
+            None: the search fidelity.
         grow_epochs: epochs of a growth; None: the search fidelity.
         max_growths: how often a founder's line may grow; None: as often as the space allows.
         max_cost: what costs more is no parent, in the unit of the cost metric; None: no limit.
@@ -68,9 +69,9 @@ class Options:
         check_amount("scale", self.scale, least=0, excluded=True)
         check_amount("eps", self.eps, least=0)
         check_count("keep", self.keep, least=1)
-        for option in ("attach_epochs", "grow_epochs", "max_growths"):
+        for option, least in (("attach_epochs", 0), ("grow_epochs", 1), ("max_growths", 1)):
             if getattr(self, option) is not None:
-                check_count(option, getattr(self, option), least=1)
+                check_count(option, getattr(self, option), least=least)
         if self.max_cost is not None:
             check_amount("max_cost", self.max_cost, least=0, excluded=True)
 

@@ -240,6 +240,12 @@ def test_the_phases_have_lengths_of_their_own() -> None:
     assert lengths == {"Evaluate": 9, "Attach": 1, "Grow": 3}
 
 
+def test_candidates_may_be_chosen_without_ever_being_trained() -> None:
+    book = play(METHOD, WORLD, options={"attach_epochs": 0, "selection": "cosine"})
+    assert {entry.trial.work.epochs for entry in book.trials if isinstance(entry.trial.work, Attach)} == {0}
+    assert any(isinstance(entry.trial.work, Grow) for entry in book.trials)
+
+
 def test_an_option_shifts_no_draw_but_its_own() -> None:
     """Another arm or penalty draws the same groups and, on the same pool, the same parents."""
     for options in ({"arm": "joint"}, {"penalty": 0.01}, {"merge": "sum"}, {"selection": "random"}):
