@@ -39,8 +39,8 @@ class Options:
         eps: width of the band, as a share of the error of the hull.
         cost: the complexity axis of the hull: the open metric whose name ends in '/multiply-adds' or '/parameters',
             which the track must name under `objective.secondary`.
-        attach_epochs: epochs of an attachment; 0: candidates are scored as they start, which suits 'cosine' and 'taylor';
-            None: the search fidelity.
+        attach_epochs: epochs of an attachment; 0: candidates are scored as they start, which suits 'cosine' and
+            'taylor'; None: the search fidelity.
         grow_epochs: epochs of a growth; None: the search fidelity.
         max_growths: how often a founder's line may grow; None: as often as the space allows.
         max_cost: what costs more is no parent, in the unit of the cost metric; None: no limit.
