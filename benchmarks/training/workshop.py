@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -104,11 +105,11 @@ class Workshop:
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that this machine does not have.
+    """Refuse what is not one device of this machine: with several, the order of a reduction could change bits.
 
     Raises:
         UsageError: with what may be given.
     """
-    if device == "cpu" or (device.startswith("cuda") and torch.cuda.is_available()):
+    if device == "cpu" or (re.fullmatch(r"cuda(:\d+)?", device) and torch.cuda.is_available()):
         return
     raise UsageError(f"device: {device!r} is not on this machine; give 'cpu', or 'cuda' where torch finds a GPU")

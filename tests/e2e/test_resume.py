@@ -9,9 +9,12 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from harness.testing.world import temp_protocol
 
 KILLS = 10
 RECORDED = ("trials.jsonl", "sealed.jsonl", "final.jsonl", "done.json")
@@ -68,6 +71,62 @@ def test_ten_kills_leave_no_trace(
     assert final.returncode == 0, final.stderr
     assert recorded(killed) == recorded(undisturbed)
     assert harness("report", killed, "--check").returncode == 0
+
+
+GROWTH: dict[str, Any] = {
+    "id": "growth",
+    "benchmark": {
+        "name": "growth-training",
+        "options": {"channels": 2, "reductions": 1, "train_images": 128, "valid_images": 60, "batch_size": 32},
+    },
+    "splits": {"train": "digits train", "search": "digits valid", "final": "digits test"},
+    "fidelity": {"search": 2, "final": 2},
+    "objective": {
+        "metric": "digits/valid@2ep(128) trial",
+        "secondary": ["digits/multiply-adds", "digits/parameters"],
+    },
+    "final": {"metrics": ["digits/test@2ep(128) trial"]},
+    "budget": {"unit": "evaluations", "limit": 5},
+    "replicates": 1,
+    "purpose": "descriptive",
+}
+
+
+def landed(study: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in study.glob("runs/**/trials.jsonl"))
+
+
+@pytest.mark.slow
+def test_petridish_that_is_killed_while_it_trains_leaves_no_trace(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    protocol = temp_protocol(tmp_path, methods=[{"name": "petridish", "options": {"eps": 1.0}}], track=GROWTH)
+
+    def start(study: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "harness", "run", str(protocol), "--out", str(study), "--workers", "0"],
+            cwd=tmp_path,
+            env={**environment, "NAS_CACHE_DIR": str(tmp_path / f"cache of {study.name}")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    first, second = start(undisturbed), start(killed)
+    rng, deadline = np.random.default_rng(21), time.monotonic() + 120
+    trials = rng.integers(1, GROWTH["budget"]["limit"] - 1)
+    while landed(killed) < trials:
+        assert time.monotonic() < deadline, "no trial ever landed"
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0, 0.1))  # into the training of the next
+    second.kill()
+    assert second.wait() == -signal.SIGKILL
+    assert first.wait(timeout=300) == 0
+    assert landed(killed) < landed(undisturbed)
+
+    assert start(killed).wait(timeout=300) == 0
+    assert recorded(killed) == recorded(undisturbed)
+    assert b"digits/test@grow(128) trial" in next(killed.glob("runs/**/sealed.jsonl")).read_bytes()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from methods.hull import Point, band, height, lower_hull, pick, walk_probabilities
+from harness.core import hull as core_hull
+from methods.hull import Point, band, height, lower_hull, pick, shares, walk_probabilities
+
+Turns = Callable[..., bool]
 
 
 def points(*pairs: tuple[float, float]) -> list[Point]:
@@ -57,22 +61,52 @@ coordinates = st.integers(0, 40).map(float)
 clouds = st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=30).map(lambda pairs: points(*pairs))
 
 
+def is_lower_hull(hull: list[Point], cloud: list[Point]) -> bool:
+    """Tell whether no point lies below a chain that falls ever more slowly through points of the cloud."""
+    slopes = [(right.error - left.error) / (right.cost - left.cost) for left, right in pairwise(hull)]
+    falling = all(slope < 0 for slope in slopes) and all(first < second for first, second in pairwise(slopes))
+    below = any(point.error < height(hull, point.cost) - 1e-9 for point in cloud)
+    return falling and not below and set(hull) <= set(cloud)
+
+
 @given(clouds)
 def test_no_point_lies_below_the_hull_and_the_hull_is_convex(cloud: list[Point]) -> None:
-    hull = lower_hull(cloud)
-    assert all(point.error >= height(hull, point.cost) - 1e-9 for point in cloud)
-    slopes = [(right.error - left.error) / (right.cost - left.cost) for left, right in pairwise(hull)]
-    assert all(slope < 0 for slope in slopes)
-    assert all(first < second for first, second in pairwise(slopes))
-    assert set(hull) <= set(cloud)
+    assert is_lower_hull(lower_hull(cloud), cloud)
+
+
+def the_other_way(turns: Turns) -> Turns:
+    return lambda *chain: not turns(*chain)
+
+
+def never(_: Turns) -> Turns:
+    """Keep every point that is better than all that cost less: a staircase."""
+    return lambda *_: True
+
+
+@pytest.mark.parametrize("fault", [None, the_other_way, never])
+def test_a_wrong_turn_is_seen(fault: Callable[[Turns], Turns] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if fault:
+        monkeypatch.setattr(core_hull, "_turns_left", fault(core_hull._turns_left))
+    for cloud in (points((1, 10), (2, 9), (3, 2), (5, 1)), points((0, 9), (1, 8), (2, 3), (3, 2.5), (9, 0))):
+        assert is_lower_hull(lower_hull(cloud), cloud) == (fault is None)
+
+
+def widens(cloud: list[Point], narrow: float, wide: float) -> bool:
+    """Tell whether a band holds all vertices, and a wider one all that a narrow one holds."""
+    found = [{cloud[index] for index in band(cloud, eps)} for eps in (0.0, narrow, wide)]
+    return set(lower_hull(cloud)) <= found[0] and found[1] <= found[2]
 
 
 @given(clouds, st.floats(0, 1), st.floats(0, 1))
 def test_the_band_only_widens_with_eps(cloud: list[Point], first: float, second: float) -> None:
-    narrow, wide = sorted((first, second))
-    assert set(band(cloud, narrow)) <= set(band(cloud, wide))
-    vertices = set(lower_hull(cloud))
-    assert vertices <= {cloud[index] for index in band(cloud, 0.0)}
+    assert widens(cloud, *sorted((first, second)))
+
+
+def test_a_band_around_another_hull_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = points((1, 10), (2, 9), (3, 2), (5, 1))
+    assert widens(cloud, 0.1, 0.2)
+    monkeypatch.setattr("methods.hull.height", lambda vertices, cost: vertices[-1].error)  # level, at the least error
+    assert not widens(cloud, 0.1, 0.2)
 
 
 def walk(uses: list[int], rng: np.random.Generator) -> int:
@@ -83,15 +117,51 @@ def walk(uses: list[int], rng: np.random.Generator) -> int:
                 return index
 
 
-@pytest.mark.parametrize("uses", [[1], [3, 1, 2], [5, 5, 5, 5], [9, 1, 30, 2, 4]])
-def test_closed_form_agrees_with_the_walk(uses: list[int]) -> None:
+def agrees(probabilities: list[float], uses: list[int]) -> bool:
+    """Tell whether the walk may well draw with these probabilities, by the chi-square test."""
     rng = np.random.Generator(np.random.PCG64(17))
     seen = np.bincount([walk(uses, rng) for _ in range(6000)], minlength=len(uses))
-    expected = 6000 * np.array(walk_probabilities(uses))
-    if len(uses) == 1:
-        assert seen.tolist() == expected.tolist() == [6000]
-    else:
-        assert chisquare(seen, expected).pvalue > 0.001
+    expected = 6000 * np.array(probabilities)
+    return bool(chisquare(seen, expected).pvalue > 0.001)
+
+
+@pytest.mark.parametrize("uses", [[3, 1, 2], [5, 5, 5, 5], [9, 1, 30, 2, 4]])
+def test_closed_form_agrees_with_the_walk(uses: list[int]) -> None:
+    assert agrees(walk_probabilities(uses), uses)
+
+
+def test_one_point_is_drawn_for_sure() -> None:
+    assert walk([1], np.random.Generator(np.random.PCG64(17))) == 0
+    assert walk_probabilities([1]) == [1]
+
+
+def acceptances(uses: list[int]) -> list[float]:
+    """Forget that the walk comes to a point only past those before it."""
+    return shares([1 / (count + 1) for count in uses])
+
+
+def one_pass(uses: list[int]) -> list[float]:
+    """Let the last point take what is left, in place of a walk that starts again."""
+    left, found = 1.0, []
+    for count in uses[:-1]:
+        found.append(left / (count + 1))
+        left -= found[-1]
+    return [*found, left]
+
+
+def uses_halved(uses: list[int]) -> list[float]:
+    return walk_probabilities([count // 2 + 1 for count in uses])
+
+
+def cheapest_first(uses: list[int]) -> list[float]:
+    return walk_probabilities(uses[::-1])[::-1]
+
+
+@pytest.mark.parametrize("wrong", [acceptances, one_pass, uses_halved, cheapest_first])
+@pytest.mark.parametrize("uses", [[3, 1, 2], [9, 1, 30, 2, 4]])
+def test_wrong_probabilities_are_seen(wrong: Callable[[list[int]], list[float]], uses: list[int]) -> None:
+    assert sum(wrong(uses)) == pytest.approx(1)
+    assert not agrees(wrong(uses), uses)
 
 
 @pytest.mark.parametrize("uses", [[3, 1, 2], [0, 4], [4, 0, 2]])

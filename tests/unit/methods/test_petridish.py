@@ -83,13 +83,52 @@ def test_a_lineage_stands_whole_in_each_work() -> None:
         paid.append(work)
 
 
+OWN = ("_parents", "_groups", "_choices", "_founders")
+
+
+def drawing_from(monkeypatch: pytest.MonkeyPatch, purpose: str, source: Callable[[], np.random.Generator]) -> None:
+    """Let a search draw for one purpose from a source that its seed has no part in."""
+    init = Petridish.__init__
+
+    def wrong(method: Petridish, *given: Any) -> None:
+        init(method, *given)
+        setattr(method, purpose, source())
+
+    monkeypatch.setattr(Petridish, "__init__", wrong)
+
+
+def traced(workers: int, seed: int) -> Notebook:
+    """Play a search in which every generator of the method has something to draw."""
+    return play(METHOD, WORLD.changed(workers=workers), seed=seed, options={"selection": "random", "eps": 1.0})
+
+
+@pytest.mark.parametrize("unseeded", [None, *OWN])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_same_seed_same_trace_other_seed_other_trace(workers: int) -> None:
-    world = WORLD.changed(workers=workers)
-    first = play(METHOD, world, seed=1)
-    assert first.lines == play(METHOD, world, seed=1).lines
-    assert first.lines != play(METHOD, world, seed=2).lines
+def test_same_seed_same_trace(workers: int, unseeded: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = np.random.Generator(np.random.PCG64(0))  # of all searches together
+    if unseeded:
+        drawing_from(monkeypatch, unseeded, lambda: process)
+    first, again = (traced(workers, seed=1) for _ in range(2))
+    further = workers > 1  # only then is a founder drawn: a single worker finds a parent
+    assert (first.lines == again.lines) == (unseeded is None or (unseeded == "_founders" and not further))
+    assert first.lines != traced(workers, seed=2).lines
     assert set(kinds(first)) == {"Evaluate", "Attach", "Grow"}
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_another_seed_draws_otherwise(ignored: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    """On the same answers: those of another seed differ by themselves."""
+    for purpose in OWN if ignored else ():
+        drawing_from(monkeypatch, purpose, lambda: np.random.Generator(np.random.PCG64(0)))
+    chosen = set()
+    for seed in range(5):
+        method = search(seed=seed, selection="random")
+        work = attached(method)
+        answer(method, work, measured())
+        growth = asked(method)
+        assert isinstance(growth, Grow)
+        chosen.add(growth.moves)
+    assert (len(chosen) == 1) == ignored
 
 
 def test_three_workers_found_one_more_line_and_never_repeat_a_work() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from harness.core.types import Arch, Evaluate, Move
-from methods.pool import Member, ParentRule, Pool
+from methods.hull import walk_probabilities
+from methods.pool import _PROBABILITIES, Member, ParentRule, Pool
 
 MOVES = (Move("m1"), Move("m2"))
 
@@ -40,6 +44,27 @@ def test_the_hull_rule_takes_the_most_expensive_that_was_no_parent() -> None:
     found = drawn(made)
     assert set(found) == {"cheap", "dear"}
     assert 60 < found["dear"] < 140  # a half: 100 +- 7.1
+
+
+def level(members: Sequence[Member]) -> list[float]:
+    return [1 / len(members)] * len(members)
+
+
+def cheapest_first(members: Sequence[Member]) -> list[float]:
+    return walk_probabilities([member.uses for member in members[::-1]])[::-1]
+
+
+def used_once_more(members: Sequence[Member]) -> list[float]:
+    return walk_probabilities([member.uses + 1 for member in members])
+
+
+@pytest.mark.parametrize("fault", [None, level, cheapest_first, used_once_more])
+def test_parents_are_drawn_as_by_the_published_walk(fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three on the hull, parents 3, 1 and 2 times from the most expensive on: drawn by a third, a half and a sixth."""
+    if fault:
+        monkeypatch.setitem(_PROBABILITIES, "hull", fault)
+    found = drawn(pool("hull", member("a", 1, 9, uses=2), member("b", 2, 5, uses=1), member("c", 3, 4, uses=3)), 3000)
+    assert (chisquare([found["c"], found["b"], found["a"]], [1000, 1500, 500]).pvalue > 0.001) == (fault is None)
 
 
 def test_greedy_takes_the_lowest_error_then_the_cheaper() -> None:

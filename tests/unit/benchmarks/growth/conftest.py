@@ -22,10 +22,11 @@ def open_growth(tmp_path: Path) -> OpenGrowth:
         cache: Path = tmp_path,
         objective: str = "digits/valid@2ep(64) trial",
         sealed: tuple[str, ...] = ("digits/test@1ep(114) trial",),
+        final_epochs: int = 1,
         **options: object,
     ) -> GrowthTraining:
         tiny = {"train_images": 64, "valid_images": 50, "channels": 2, "reductions": 1, "batch_size": 32, **options}
-        query = Query(objective, ("digits/parameters",), sealed, search_epochs=2, final_epochs=1)
+        query = Query(objective, ("digits/parameters",), sealed, search_epochs=2, final_epochs=final_epochs)
         return GrowthTraining(GrowthConfig(**tiny), Place(None, cache), query)
 
     return open_

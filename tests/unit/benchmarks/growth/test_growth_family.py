@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,8 +13,9 @@ from torch.nn import functional
 from benchmarks.spaces.growth import GrowthSpace
 from benchmarks.spaces.growth_size import GrowthSkeleton
 from benchmarks.spaces.growth_text import parse
+from benchmarks.training import growth_family
 from benchmarks.training.attach import ARMS
-from benchmarks.training.growth_cells import GrownNetwork, build_grown
+from benchmarks.training.growth_cells import GrownNetwork, build_grown, initialise_parts
 from benchmarks.training.growth_family import GrownAttached, GrowthFamily
 from harness.core.errors import UsageError
 from harness.core.types import Arch, Attach, Evaluate, Grow, Move
@@ -113,15 +116,61 @@ def test_a_candidate_draws_the_same_whatever_else_is_attached(form: str) -> None
     assert len(weights) == len(alone.points)
 
 
+def gate_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth_family, "_take_over", lambda added, moves, weights: None)
+
+
+def grown_with(monkeypatch: pytest.MonkeyPatch, change: Callable[[GrownNetwork], object]) -> None:
+    grow = GrowthFamily.grow
+
+    def wrong(*given: Any) -> nn.Module:
+        child = grow(*given)
+        change(cast("GrownNetwork", child))
+        return child
+
+    monkeypatch.setattr(GrowthFamily, "grow", wrong)
+
+
+def weights_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    grown_with(monkeypatch, lambda child: initialise_parts(child.stem, 99))
+
+
 @FORMS
+@pytest.mark.parametrize("sound", [None, gate_open, weights_fresh], indirect=True)
 @pytest.mark.parametrize("merge", ["concat", "sum"])
-def test_a_child_behind_a_closed_gate_is_its_parent_bit_for_bit(form: str, merge: str) -> None:
+def test_a_child_behind_a_closed_gate_is_its_parent_bit_for_bit(form: str, sound, merge: str) -> None:
     work = attachment(form)
     network = attached(form, work)
     before = copy.deepcopy(network.parent)
     child = GrowthFamily(SPACES[form]).grow(network, growth(form, work, merge), 5)
     for mode in (True, False):
-        assert torch.equal(child.train(mode)(images()), before.train(mode)(images()))
+        assert torch.equal(child.train(mode)(images()), before.train(mode)(images())) == sound
+
+
+def drawn_from_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw weights as torch does by default, from the generator that everybody shares."""
+
+    def default(module: nn.Module, *_: object) -> None:
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.reset_parameters()
+
+    monkeypatch.setattr(growth_family, "initialise_parts", default)
+
+
+@FORMS
+@pytest.mark.parametrize("sound", [None, drawn_from_the_process], indirect=True)
+def test_attaching_and_growing_ask_no_generator_of_torch(form: str, sound) -> None:
+    work, before = attachment(form), torch.random.get_rng_state()
+    GrowthFamily(SPACES[form]).grow(attached(form, work), growth(form, work), 5)
+    assert torch.equal(torch.random.get_rng_state(), before) == sound
+
+
+@FORMS
+@pytest.mark.parametrize("merge", ["concat", "sum"])
+def test_a_child_is_the_plain_network_of_its_architecture(form: str, merge: str) -> None:
+    work = attachment(form)
+    child = GrowthFamily(SPACES[form]).grow(attached(form, work), growth(form, work, merge), 5)
     plain = build_grown(growth(form, work, merge).arch, SMALL, 0)
     assert [(name, value.shape) for name, value in child.named_parameters()] == [
         (name, value.shape) for name, value in plain.named_parameters()
@@ -130,9 +179,30 @@ def test_a_child_behind_a_closed_gate_is_its_parent_bit_for_bit(form: str, merge
     assert torch.equal(plain.eval()(images()), child.eval()(images()))
 
 
+def chosen_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    merged = growth_family._merged
+
+    def wrong(layer: Any, slot: str, position: Any, point: Any, *rest: Any) -> nn.Module:
+        return merged(layer, slot, position, copy.deepcopy(point), *rest)
+
+    monkeypatch.setattr(growth_family, "_merged", wrong)
+
+
+def weights_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    def copied(child: GrownNetwork) -> None:
+        child.stem = copy.deepcopy(child.stem)
+
+    grown_with(monkeypatch, copied)
+
+
+def candidates_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    grown_with(monkeypatch, lambda child: child.cells[0].add_module("left", nn.Conv2d(4, 4, 3)))
+
+
 @FORMS
+@pytest.mark.parametrize("sound", [None, gate_open, chosen_copied, weights_copied, candidates_left], indirect=True)
 @pytest.mark.parametrize("merge", ["concat", "sum"])
-def test_a_child_keeps_the_tensors_of_parent_and_chosen_and_no_others(form: str, merge: str) -> None:
+def test_a_child_keeps_the_tensors_of_parent_and_chosen_and_no_others(form: str, sound, merge: str) -> None:
     work = attachment(form)
     network = attached(form, work)
     step = growth(form, work, merge)
@@ -142,16 +212,20 @@ def test_a_child_keeps_the_tensors_of_parent_and_chosen_and_no_others(form: str,
     chosen = [point.operations[point.moves.index(move)] for move in step.moves]
     child = GrowthFamily(SPACES[form]).grow(network, step, 5)
     assert isinstance(child, GrownNetwork)
-    kept = dict(child.named_parameters())
-    assert all(kept[name] is value for name, value in parents.items())
     added = child.cells[cell].added[1]
-    assert list(added.operations.values()) == chosen
-    fresh = {name.partition("added.1.")[2] for name in set(kept) - set(parents)}
     joined = {"weights"} if merge == "sum" else {"project.1.weight", "project.2.weight", "project.2.bias"}
-    assert {name for name in fresh if not name.startswith("operations")} == {"gate"} | joined
-    assert added.gate.item() == 0.0
-    if merge == "sum":
-        assert added.weights.tolist() == pytest.approx([1 / len(work.moves)] * 3)
+    weights = [1 / len(work.moves)] * 3 if merge == "sum" else None
+    shares = None if added.weights is None else added.weights.tolist()
+    whole = list(added.operations.values()) == chosen and keeps(child, parents, {"gate"} | joined)
+    assert (whole and added.gate.item() == 0.0 and shares == pytest.approx(weights)) == sound
+
+
+def keeps(child: GrownNetwork, parents: dict[str, nn.Parameter], joined: set[str]) -> bool:
+    """Tell whether a child has its parent's parameters, operations in one new layer of a slot, and what joins them."""
+    now = dict(child.named_parameters())
+    fresh = {name.partition("added.1.")[2] for name in set(now) - set(parents)}
+    inherited = all(now[name] is value for name, value in parents.items())
+    return inherited and {name for name in fresh if not name.startswith("operations")} == joined
 
 
 @FORMS

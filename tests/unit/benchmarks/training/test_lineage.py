@@ -220,20 +220,6 @@ def test_a_fault_of_ours_is_no_failed_trial(open_, monkeypatch):
         open_().stage(FOUNDER, SEED)
 
 
-def test_phases_run_with_deterministic_algorithms_and_no_search_for_fast_kernels(open_, monkeypatch):
-    seen = []
-    advance = Phase.advance
-
-    def watched(phase: Phase) -> None:
-        cudnn = torch.backends.cudnn
-        seen.append((torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.deterministic))
-        advance(phase)
-
-    monkeypatch.setattr(Phase, "advance", watched)
-    open_().stage(ATTACHED, SEED)
-    assert set(seen) == {(True, False, True)}
-
-
 @pytest.mark.parametrize("precision", ["bf16", "tf32"])
 def test_another_precision_is_refused(open_, precision):
     """A shared scaler of gradients would skip the parent's step when a candidate overflows."""

@@ -10,6 +10,8 @@ from benchmarks.spaces.nb201_moves import GrowingNasBench201
 from benchmarks.training.hybrid import HybridConfig, NB201Hybrid
 from benchmarks.training.naming import Names
 from benchmarks.training.nursery import phase_cost
+from harness.core.canonical import canonical_json
+from harness.core.codec import result_to_json
 from harness.core.errors import Unsupported, UsageError
 from harness.core.interfaces import Place, Query
 from harness.core.types import Attach, Capability, Evaluate, Failure, Grow, Measurement, Move, Trial
@@ -170,6 +172,24 @@ def test_hybrid_charges_parent_phase_and_scoring_at_the_pace_of_the_table(hybrid
     assert cost.multiply_adds == work
     assert cost == hybrid.think_cost(work)
     assert cost.train_seconds is not None
+
+
+def test_hybrid_attachments_that_were_killed_come_to_the_same_bytes(data_dir, cache_dir, tmp_path, live):
+    def train(folder: str) -> list[bytes]:
+        benchmark = NB201Hybrid(HybridConfig(**LOCAL), Place(data_dir, cache_dir), QUERY)
+        benchmark._place = Place(data_dir, tmp_path / folder)  # where it keeps what it trains; the table stays
+        work = replace(LOOKED_UP.after, epochs=2)
+        answered = canonical_json(result_to_json(measured(benchmark, work)))
+        local = replace(work, after=Evaluate(work.arch, LOCAL["parent_epochs"]))
+        weights = benchmark._nursery.lineage.stage(local, 3).network.state_dict()
+        return [answered.encode(), *[value.numpy().tobytes() for value in weights.values()]]
+
+    expected = train("whole")
+    found, deaths = live(lambda: train("killed"), steps=7)
+    # An epoch of the parent has three steps, one of the attachment six: the second life dies in its first epoch, the
+    # third in its second.
+    assert deaths == 2
+    assert found == expected
 
 
 @pytest.mark.parametrize("change", [{"inherit": "weights"}, {"epochs": 4}])
