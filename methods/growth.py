@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.core.errors import UsageError
+from harness.core.hull import error_of as shortfall
 from harness.core.interfaces import Growable, Task
 from harness.core.types import Arch, Measurement, Move
 from methods.base import growable_space
@@ -14,7 +15,7 @@ _DRAWS = 1000
 
 def error_of(task: Task, result: Measurement) -> float:
     """Return the validation error: the objective where less is better, else 100 % less the objective, an accuracy."""
-    return result.value if task.direction == "minimize" else 100 - result.value
+    return shortfall(result.value, task.direction)
 
 
 def cost_of(result: Measurement, axis: str) -> float:

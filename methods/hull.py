@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from harness.core.hull import lower_hull as vertices
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
@@ -36,19 +38,8 @@ def lower_hull(points: Sequence[Point]) -> list[Point]:
     costs more than the least error without being better is on no hull (the published program reaches the same by a
     fake point far to the right).
     """
-    hull: list[Point] = []
-    for point in sorted(points):
-        if hull and point.error >= hull[-1].error:
-            continue
-        while len(hull) > 1 and not _turns_left(hull[-2], hull[-1], point):
-            hull.pop()
-        hull.append(point)
-    return hull
-
-
-def _turns_left(first: Point, second: Point, third: Point) -> bool:
-    across = (second.cost - first.cost) * (third.error - first.error)
-    return across > (second.error - first.error) * (third.cost - first.cost)
+    ordered = sorted(points)
+    return [ordered[index] for index in vertices([(point.cost, point.error) for point in ordered])]
 
 
 def height(hull: Sequence[Point], cost: float) -> float:

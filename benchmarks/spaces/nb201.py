@@ -101,6 +101,21 @@ def _neighbours(arch: str) -> tuple[Arch, ...]:
     return tuple(archs[positions[compose(operations)]] for operations in changed)
 
 
+def drawing(arch: str) -> dict[str, list[dict[str, str]]]:
+    """Return a cell as plain data for a drawing: `nodes`, each with `id` and `kind`, and `edges` between them.
+
+    An edge has `from`, `to` and `operation`; `none` is no edge.
+    """
+    kinds = ("input", "sum", "sum", "output")
+    nodes = [{"id": str(number), "kind": kind} for number, kind in enumerate(kinds)]
+    edges = [
+        {"from": str(source), "to": str(target), "operation": OPERATIONS[operation]}
+        for (source, target), operation in zip(EDGES, parse(arch), strict=True)
+        if operation != NONE
+    ]
+    return {"nodes": nodes, "edges": edges}
+
+
 def unique_string(arch: str) -> str:
     """Return the official canonical form of what a cell computes: equal for isomorphic cells.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.spaces.nb201 import parse
 from benchmarks.spaces.nb201_moves import GrowingNasBench201
-from benchmarks.training.data import facts, open_dataset
+from benchmarks.training.data import Facts, facts, open_dataset
 from benchmarks.training.landmarks import AVERAGE, HEAVIEST, LIGHTEST
 from benchmarks.training.naming import Names, check_query, kind
 from benchmarks.training.recipe import describe_phases
@@ -36,7 +36,9 @@ from harness.core.types import (
 )
 
 if TYPE_CHECKING:
-    from benchmarks.training.fit import Fit
+    from torch import nn
+
+    from benchmarks.training.fit import Course, Fit
     from benchmarks.training.nursery import Nursery
     from benchmarks.training.workshop import Workshop
 
@@ -186,6 +188,35 @@ class NB201Training:
             cost=self._cost(AVERAGE, self._query.search_epochs, train),
             final_seconds=pace.start + self._query.final_epochs * pace.epoch(train + valid, 0),
         )
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the data set, for export."""
+        return self._facts
+
+    def network(self, arch: Arch, seed: int) -> nn.Module:
+        """Return the network that `final` tests under the final recipe, for export.
+
+        Raises:
+            TrialFailed: its training fails.
+        """
+        return self._trained(arch, seed, self._query.final_epochs, self._workshop.final)
+
+    def network_of(self, work: Evaluate | Grow, seed: int) -> nn.Module:
+        """Return the network that a work of a search left behind, for export.
+
+        Raises:
+            TrialFailed: its training fails.
+        """
+        if isinstance(work, Grow):
+            return self._nursery.lineage.stage(work, seed).network
+        return self._trained(work.arch, seed, work.epochs, self._workshop.search)
+
+    def _trained(self, arch: Arch, seed: int, epochs: int, course: Course) -> nn.Module:
+        fit = self._workshop.train(arch, seed, epochs, course)
+        if isinstance(fit, TrialFailed):
+            raise fit
+        return fit.network
 
     def _accept(self, work: Work) -> Evaluate:
         if not isinstance(work, Evaluate) or work.parent is not None:

@@ -85,10 +85,15 @@ class Reduction(nn.Module):
 
 
 class Network(nn.Module):
-    """Stem, three stages of cells with residual blocks between them, head."""
+    """Stem, three stages of cells with residual blocks between them, head.
+
+    Attributes:
+        skeleton: the network around the cells.
+    """
 
     def __init__(self, arch: str, skeleton: Skeleton) -> None:
         super().__init__()
+        self.skeleton = skeleton
         operations, width = parse(arch), skeleton.channels
         self.stem = nn.Sequential(
             nn.Conv2d(skeleton.image_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)

@@ -15,9 +15,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmarks.spaces.growth import drawing
+from benchmarks.spaces import growth, nb201
 from benchmarks.spaces.growth_text import parse
 from benchmarks.training.augment import normalise
+from benchmarks.training.cells import Network
 from benchmarks.training.data import Facts
 from benchmarks.training.growth_cells import GrownNetwork
 from benchmarks.training.growth_model import FORMAT, write_model
@@ -25,6 +26,7 @@ from harness.core.canonical import Json
 from harness.core.errors import OutputUnwritable
 
 WEIGHTS, DESCRIPTION, PROGRAM = "model.pt", "model.json", "model.pt2"
+NB201_FORMAT = "nas-harness nb201 model 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,9 @@ class FromPixels(nn.Module):
         return cast("Tensor", self.network(normalise(pixels, cast("Tensor", self.mean), cast("Tensor", self.std))))
 
 
-def export(folder: Path, network: GrownNetwork, arch: str, facts: Facts, origin: Mapping[str, Json]) -> Exported:
+def export(
+    folder: Path, network: GrownNetwork | Network, arch: str, facts: Facts, origin: Mapping[str, Json]
+) -> Exported:
     """Write a network into a folder: `model.pt`, `model.json`, and `model.pt2` where torch can export it.
 
     Args:
@@ -70,7 +74,7 @@ def export(folder: Path, network: GrownNetwork, arch: str, facts: Facts, origin:
     network = network.cpu().eval()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_model(folder / WEIGHTS, network, arch)
+        write_model(folder / WEIGHTS, network, arch, _format(network))
         missing = _program(folder / PROGRAM, FromPixels(network, facts).eval(), facts)
         written = [folder / WEIGHTS, *([] if missing else [folder / PROGRAM])]
         description = _description(network, arch, facts) | {
@@ -112,15 +116,32 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _description(network: GrownNetwork, arch: str, facts: Facts) -> dict[str, Any]:
-    count = network.skeleton.count(parse(arch))
+def _format(network: GrownNetwork | Network) -> str:
+    return FORMAT if isinstance(network, GrownNetwork) else NB201_FORMAT
+
+
+def _sizes(network: GrownNetwork | Network, arch: str) -> dict[str, Any]:
+    """Return parameters, multiply-adds of one image, and the drawing of each cell."""
+    if isinstance(network, GrownNetwork):
+        count = network.skeleton.count(parse(arch))
+        return {
+            "parameters": count.parameters,
+            "multiply_adds": count.multiply_adds,
+            "cells": growth.drawing(arch),
+        }
     return {
-        "format": FORMAT,
+        "parameters": network.skeleton.parameters(arch),
+        "multiply_adds": network.skeleton.multiply_adds(arch),
+        "cells": {"cell": nb201.drawing(arch)},
+    }
+
+
+def _description(network: GrownNetwork | Network, arch: str, facts: Facts) -> dict[str, Any]:
+    return {
+        "format": _format(network),
         "arch": str(arch),
         "skeleton": asdict(network.skeleton),
-        "parameters": count.parameters,
-        "multiply_adds": count.multiply_adds,
-        "cells": drawing(arch),
+        **_sizes(network, arch),
         "input": {
             "dataset": facts.name,
             "shape": ["batch", facts.image_channels, facts.image_size, facts.image_size],

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from benchmarks.spaces.growth_size import GrowthSkeleton
 from benchmarks.spaces.growth_text import parse
+from benchmarks.training.cells import Network
 from benchmarks.training.growth_cells import GrownNetwork, empty_network
 from harness.core.errors import DataCorrupt, DataMissing, OutputUnwritable, UsageError, nearest
 from harness.core.interfaces import Place
@@ -50,20 +51,23 @@ class Model:
         return network
 
 
-def plain(network: GrownNetwork, arch: str) -> dict[str, Any]:
+def plain(network: GrownNetwork | Network, arch: str, form: str = FORMAT) -> dict[str, Any]:
     """Return a network as the dict that a model file holds."""
-    weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    return {"format": FORMAT, "arch": str(arch), "skeleton": asdict(network.skeleton), "weights": weights}
+    weights = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
+    return {"format": form, "arch": str(arch), "skeleton": asdict(network.skeleton), "weights": weights}
 
 
-def write_model(path: Path, network: GrownNetwork, arch: str) -> None:
-    """Write a network to a file.
+def write_model(path: Path, network: GrownNetwork | Network, arch: str, form: str = FORMAT) -> None:
+    """Write a network to a file; growth can begin with one of the growth space, whose form is the default.
 
     Raises:
         OutputUnwritable: the folder is missing or read-only, or the disk is full.
     """
     try:
-        torch.save(plain(network, arch), path)
+        torch.save(plain(network, arch, form), path)
     except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError for a folder that is not there
         raise OutputUnwritable(f"{path}: no model can be written ({error}); name another folder") from None
 

@@ -1,4 +1,4 @@
-"""Answer `export`: take the network that a recorded run recommends out of the harness."""
+"""Answer `export`: take a network that a recorded run recommends or trained out of the harness."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import argparse
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from harness.cli.parser import place_of
 from harness.cli.tables import console, shown
 from harness.core.canonical import Json, content_hash
 from harness.core.derivation import seeds_of
-from harness.core.errors import HarnessError, TrialFailed, UsageError
+from harness.core.errors import HarnessError, TrialFailed, UsageError, nearest
 from harness.core.interfaces import Benchmark
+from harness.core.lineage import trained
 from harness.core.records import RunRecord
 from harness.core.schema import ProtocolModel, Track
 from harness.core.types import Arch, Evaluate, Failure, Grow, RunSpec, Trial
@@ -22,10 +24,13 @@ from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
 
+_LISTED = 20
+"""Architectures that a refusal names; their texts are long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A run, what it recommends, and the track that it ran on."""
+    """A run, the architecture to write, and the track that it ran on."""
 
     run: RunRecord
     arch: Arch
@@ -34,16 +39,17 @@ class Chosen:
 
 
 def export_model(options: argparse.Namespace) -> int:
-    """Train the recommended network, or take it from the shelf of checkpoints, and write it."""
+    """Train the chosen network, or take it from the shelf of checkpoints, and write it."""
     study = Study(options.run.resolve())
     study.protocol()
     loaded = load(str(study.folder / "protocol.json"), CATALOGUE)
     spec = _spec(expand(loaded.model, study.choices()), options)
-    chosen = _chosen(study.run(spec), loaded.model, loaded.hash)
+    _refuse_looked_up(study, spec)
+    chosen = _chosen(study.run(spec), loaded.model, loaded.hash, options.arch)
     benchmark = open_benchmark(chosen.track, place_of(options))
     _refuse_other(study, chosen, benchmark)
     out = console()
-    out.print(f"{spec.id} recommends {chosen.arch}", markup=False)
+    out.print(f"{spec.id} {'recommends' if options.arch is None else 'trained'} {chosen.arch}", markup=False)
     exported = _export(benchmark, chosen, options)
     for path in exported.files:
         out.print(f"wrote {shown(path)}", markup=False)
@@ -55,9 +61,15 @@ def export_model(options: argparse.Namespace) -> int:
 def _export(benchmark: Any, chosen: Chosen, options: argparse.Namespace) -> Any:
     """Write the network; `benchmark` answers more than the protocol of benchmarks asks for, or is refused."""
     network, origin = _network(benchmark, chosen, options)
-    folder = (options.out or Path("exports", chosen.run.spec.id.replace("/", "-"))).resolve()
+    folder = (options.out or Path("exports", _label(chosen, options))).resolve()
     exporter = import_module("benchmarks.training.export")  # loads torch
     return exporter.export(folder, network, chosen.arch, benchmark.facts, origin)
+
+
+def _label(chosen: Chosen, options: argparse.Namespace) -> str:
+    """Return the name of a folder of its own for each network of a run."""
+    name = chosen.run.spec.id.replace("/", "-")
+    return name if options.arch is None else f"{name}-{content_hash(chosen.arch)[:8]}"
 
 
 def _spec(specs: list[RunSpec], options: argparse.Namespace) -> RunSpec:
@@ -79,14 +91,37 @@ def _spec(specs: list[RunSpec], options: argparse.Namespace) -> RunSpec:
     return found[0]
 
 
-def _chosen(run: RunRecord, protocol: ProtocolModel, protocol_hash: str) -> Chosen:
-    """Return what a run recommends: what it was finally evaluated on, or its last recommendation so far."""
+def _chosen(run: RunRecord, protocol: ProtocolModel, protocol_hash: str, arch: str | None) -> Chosen:
+    """Return what to write: what was asked for, what the run was finally evaluated on, or its last recommendation."""
     so_far = [entry.recommended for entry in run.trials if entry.counted and entry.recommended is not None]
     archs = [*run.final, *so_far[::-1]]
     if not archs:
         raise UsageError(f"{run.spec.id} recommends nothing ({run.reason or run.status}); choose a run that has trials")
+    if arch is not None:
+        _refuse_untrained(run, arch)
     track = next(track for track in protocol.tracks if track.id == run.spec.track)
-    return Chosen(run, Arch(archs[0]), track, protocol_hash)
+    return Chosen(run, Arch(archs[0] if arch is None else arch), track, protocol_hash)
+
+
+def _refuse_untrained(run: RunRecord, arch: str) -> None:
+    succeeded = (entry for entry in run.trials if entry.counted and not isinstance(entry.result, Failure))
+    known = dict.fromkeys([*run.retrained, *filter(None, (trained(entry.trial.work) for entry in succeeded))])
+    if arch not in known:
+        rest = f"; and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+        raise UsageError(
+            f"--arch: {run.spec.id} trained no {arch!r}{nearest(arch, known)}; "
+            f"it trained: {'; '.join(list(known)[:_LISTED])}{rest}"
+        )
+
+
+def _refuse_looked_up(study: Study, spec: RunSpec) -> None:
+    record = study.tracks()[spec.track]
+    if record.manifest.get("kind") == "tabular":
+        local = " (the candidates that it trained here are gone)" if "local" in record.manifest else ""
+        raise UsageError(
+            f"export: the networks of track {spec.track} were looked up in a table, which holds no weights{local}; run "
+            "the protocol on a benchmark that trains them, nb201-training or growth-training, and export from that run"
+        )
 
 
 def _refuse_other(study: Study, chosen: Chosen, benchmark: Benchmark) -> None:
@@ -101,13 +136,14 @@ def _refuse_other(study: Study, chosen: Chosen, benchmark: Benchmark) -> None:
 def _network(benchmark: Any, chosen: Chosen, options: argparse.Namespace) -> tuple[Any, dict[str, Json]]:
     if not hasattr(benchmark, "network"):
         raise UsageError(
-            f"export: {benchmark.name} has no networks that can be written; a track on growth-training has"
+            f"export: {benchmark.name} has no networks that can be written; a track on growth-training or on "
+            "nb201-training has"
         )
     origin: dict[str, Json] = {
         "run": chosen.run.spec.id,
         "protocol": chosen.protocol_hash,
         "weights": options.weights,
-        "sealed": dict(chosen.run.final.get(chosen.arch, {})),
+        "sealed": _sealed(chosen),
     }
     try:
         if options.weights == "search":
@@ -122,8 +158,15 @@ def _network(benchmark: Any, chosen: Chosen, options: argparse.Namespace) -> tup
         ) from None
 
 
+def _sealed(chosen: Chosen) -> dict[str, Json]:
+    """Return the means over the final seeds, of the metrics that each of them has."""
+    first, *others = chosen.run.retrained.get(chosen.arch) or ({},)
+    names = [name for name in first if all(name in metrics for metrics in others)]
+    return {name: fmean(metrics[name] for metrics in (first, *others)) for name in names}
+
+
 def _best_trial(chosen: Chosen) -> Trial:
-    """Return the trial behind the recommendation: the best objective among the networks of that architecture."""
+    """Return the trial behind the architecture: the best objective among its networks."""
     sign = 1 if chosen.track.objective.direction == "maximize" else -1
     ranked = [
         (sign * entry.result.value, -entry.trial.id, entry.trial)

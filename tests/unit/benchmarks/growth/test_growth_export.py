@@ -155,6 +155,21 @@ def test_the_command_takes_what_the_search_left(
     assert (origins[1]["weights"], origins[1]["seed"]) == ("final", 5)
 
 
+def test_the_command_takes_another_architecture_of_the_run(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporting, "_program", lambda *_: "not asked for here")
+    trials = next((study / "run").rglob("trials.jsonl")).read_text().splitlines()
+    archs = [json.loads(line)["work"]["arch"] for line in trials]
+    other = next(arch for arch in archs if arch != recorded(study)[0])
+    assert command(study, "--arch", other, "--out", str(tmp_path)) == 0
+    described = json.loads((tmp_path / "model.json").read_text())
+    assert described["arch"] == other
+    assert described["origin"]["sealed"] == {}, "only what is recommended was tested"
+    assert command(study, "--arch", f"{other} ") == 2
+    assert f"did you mean '{other}'" in capsys.readouterr().err.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
