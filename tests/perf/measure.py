@@ -1,4 +1,4 @@
-"""Measure the engines: `python tests/perf/measure.py {cpu,attach,gpu} docs/measurements.md` writes a part of the page.
+"""Measure the engines: `python tests/perf/measure.py {cpu,attach,paper,gpu} docs/measurements.md` writes a part of it.
 
 What stands between the two marks of the part is replaced. Networks and images are made up, since they do not matter to
 the clock; only the training of known cells needs CIFAR-10 and its table, from the folder NAS_DATA_DIR.
@@ -75,8 +75,8 @@ def main() -> None:
     part, path = sys.argv[1], Path(sys.argv[2])
     begin, end = f"<!-- {part} begin -->", f"<!-- {part} end -->"
     before = path.read_text(encoding="utf-8")
-    if not (part in {"cpu", "attach", "gpu"} and begin in before and end in before):
-        sys.exit(f"{path}: no marks {begin} and {end}; name cpu, attach or gpu, and a page that holds them")
+    if not (part in {"cpu", "attach", "paper", "gpu"} and begin in before and end in before):
+        sys.exit(f"{path}: no marks {begin} and {end}; name cpu, attach, paper or gpu, and a page that holds them")
     text = render(import_module(f"measure_{part}").sections())
     before = path.read_text(encoding="utf-8")  # somebody may have edited it meanwhile
     whole = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)

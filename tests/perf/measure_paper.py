@@ -1,0 +1,127 @@
+"""Estimate what the published search takes: play it out with made-up accuracies, and time steps of its networks."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+import torch
+from measure import CIFAR, Section, course_of
+
+from benchmarks.spaces.growth_size import Count, GrowthSkeleton
+from benchmarks.training.data import facts
+from benchmarks.training.determinism import bitwise
+from benchmarks.training.growth_cells import build_grown
+from benchmarks.training.growth_family import GrowthFamily
+from benchmarks.training.growth_settings import GrowthConfig
+from benchmarks.training.nursery import PASSES, phase_cost
+from benchmarks.training.phases import Phase, Regime
+from harness.core.interfaces import Task
+from harness.core.schema import Track
+from harness.core.seeds import SeedTree
+from harness.core.types import Attach, Capability, Cost, Evaluate, Grow, Measurement, Trial
+from harness.plan import CATALOGUE
+from harness.protocol import load
+from methods.petridish import Petridish
+from methods.petridish_options import Options
+
+PROTOCOL = "petridish-paper"
+PLAYS = 3
+STEPS = 4
+KINDS = {Evaluate: "founders", Attach: "attachments", Grow: "growths"}
+FINAL = "final trainings"
+
+SAID = f"""\
+`{PROTOCOL}`: {{jobs:,}} jobs played out without any training, with accuracies made up (they rise with the logarithm of
+the multiply-adds, and scatter), medians of {PLAYS} plays; then the final trainings of the largest network of each. The
+pace is that of {STEPS} steps of one thread of this machine, on the seed cell: bare, with all its candidates, and in the
+final skeleton. Hours: at that pace. On a GPU they are unknown until somebody measures the pace there."""
+
+COLUMNS = ("job", "jobs", "multiply-adds", "pace here, 1e9 a second", "hours")
+
+
+@dataclass
+class Play:
+    """One search: its jobs and what they are charged, by kind, and the most multiply-adds of a final network."""
+
+    jobs: Counter[str] = field(default_factory=Counter)
+    charged: Counter[str] = field(default_factory=Counter)
+    largest: int = 0
+
+
+def sections() -> list[Section]:
+    """Return the estimate."""
+    torch.set_num_threads(1)
+    model = load(PROTOCOL, CATALOGUE).model
+    track, config = model.tracks[0], GrowthConfig(**model.tracks[0].benchmark.options)
+    plays = [play(track, config, Options(**model.methods[0].options), seed) for seed in range(PLAYS)]
+    rows = [(kind, *middle(plays, kind), pace(config, attached=kind == "attachments")) for kind in KINDS.values()]
+    rows.append((FINAL, *final(track, config, plays), pace(config, skeleton=config.final_skeleton())))
+    hours = [charged / speed / 3600 for _, _, charged, speed in rows]
+    shown = [
+        (kind, f"{jobs:,.0f}", f"{charged:.2g}", f"{speed / 1e9:.1f}", f"{taken:,.0f}")
+        for (kind, jobs, charged, speed), taken in zip(rows, hours, strict=True)
+    ]
+    return [(SAID.format(jobs=int(track.budget.limit)), COLUMNS, [*shown, ("all", "", "", "", f"{sum(hours):,.0f}")])]
+
+
+def middle(plays: list[Play], kind: str) -> tuple[float, float]:
+    return median(one.jobs[kind] for one in plays), median(one.charged[kind] for one in plays)
+
+
+def final(track: Track, config: GrowthConfig, plays: list[Play]) -> tuple[float, float]:
+    """Return the final trainings and what they are charged."""
+    known, seeds = facts(config.dataset), len(track.final.seeds)
+    images = seeds * track.fidelity.final * (known.train + known.valid)
+    return seeds, PASSES * images * median(one.largest for one in plays)
+
+
+def play(track: Track, config: GrowthConfig, options: Options, seed: int) -> Play:
+    """Play a search with one job after another."""
+    space, rng, found = config.space(), np.random.default_rng(seed), Play()
+    task = Task(
+        space, track.objective.metric, "maximize", track.fidelity.search, (track.fidelity.search,),
+        frozenset(Capability), track.budget.unit, track.budget.limit,
+    )  # fmt: skip
+    method, images = Petridish(task, np.random.default_rng([seed, 1]), options), facts(config.dataset).train
+    for number in range(int(track.budget.limit)):
+        work = method.ask()
+        assert isinstance(work, Evaluate | Attach | Grow)
+        kind, bare = KINDS[type(work)], space.count(work.arch).multiply_adds
+        passed = space.attached(work.arch, work.moves) if isinstance(work, Attach) else bare
+        cost = phase_cost(work, passed, bare, images, work.epochs, images)
+        found.jobs[kind] += 1
+        found.charged[kind] += int(cost.multiply_adds or 0)
+        found.largest = max(found.largest, config.final_skeleton().count(space.plan(work.arch)).multiply_adds)
+        method.tell(Trial(number, work, seed), answered(work, cost, space.count(work.arch), track, rng))
+    return found
+
+
+def answered(
+    work: Evaluate | Attach | Grow, cost: Cost, size: Count, track: Track, rng: np.random.Generator
+) -> Measurement:
+    """Return made-up accuracy in percent and scores."""
+    value = 80.0 + 6.0 * np.log10(size.multiply_adds / 1e6) + rng.normal(0.0, 0.3)
+    costs = {"cifar10/multiply-adds": size.multiply_adds / 1e6, "cifar10/parameters": size.parameters / 1e6}
+    scores = {move: float(rng.random()) for move in work.moves} if isinstance(work, Attach) else {}
+    return Measurement(value, {track.objective.metric: value, **costs}, cost, (value,), scores)
+
+
+def pace(config: GrowthConfig, *, attached: bool = False, skeleton: GrowthSkeleton | None = None) -> float:
+    """Return the multiply-adds a second of training the seed cell, three passes for each image."""
+    space, recipe = config.space(), config.recipe(1)
+    family = GrowthFamily(space, lambda arch, seed: build_grown(arch, skeleton or space.skeleton, seed))
+    seed = space.seeds()[0]
+    moves = tuple(space.moves(seed)) if attached else ()
+    split = course_of(recipe, STEPS * recipe.batch_size, CIFAR).train
+    network = family.attach(family.found(seed, 1), Attach(Evaluate(seed, 1), moves, "sg+sf", 1), 1)
+    per_image = skeleton.count(space.plan(seed)).multiply_adds if skeleton else space.attached(seed, moves)
+    with bitwise(1):
+        phase = Phase(network, Regime(recipe, split, split, 1, "measurements"), 1, SeedTree.root("measurements", 1))
+        phase._train_epoch()  # the first steps load kernels
+        start = time.process_time()
+        phase._train_epoch()
+    return PASSES * per_image * len(split) / (time.process_time() - start)
