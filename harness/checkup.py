@@ -72,7 +72,10 @@ def forecasts(protocol: ProtocolModel, benchmarks: Mapping[str, Benchmark | str]
         estimate = benchmark.estimate()
         one_run = estimate.seconds * _trials(track, estimate) + estimate.final_seconds * len(track.final.seeds)
         side_by_side = max(1, min(workers, runs))
-        yield Forecast(track.id, one_run * runs / side_by_side, estimate.memory * side_by_side, estimate.basis)
+        basis = estimate.basis + ("; its hull is trained finally on top" if track.final.models == "hull" else "")
+        # Each process that evaluates beside others has the benchmark open, and so has the one that waits for them.
+        processes = side_by_side * (1 + track.workers if track.schedule == "recorded" else 1)
+        yield Forecast(track.id, one_run * runs / side_by_side, estimate.memory * processes, basis)
 
 
 def _trials(track: Track, estimate: Estimate) -> float:

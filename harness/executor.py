@@ -1,4 +1,4 @@
-"""Run independent jobs here or in worker processes, and survive the death of a worker.
+"""Run independent jobs here or in worker processes, all at once or one by one, and survive the death of a worker.
 
 Results come as they are completed; whoever needs an order sorts by `Done.index`. Each worker has a pipe of its
 own, never a shared queue: a worker that is killed while it holds a shared lock would stop all others.
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import wait
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 from harness.core.clock import Stopwatch
 from harness.core.errors import HarnessError, UsageError, WorkerDied
@@ -143,7 +143,7 @@ class ProcessExecutor:
         Raises:
             WorkerDied: no worker gets as far as its first job.
         """
-        pool = _Pool(function, jobs, on_event, self.threads, self.retries)
+        pool = _Pool(function, list(jobs), on_event, self.threads, self.retries)
         try:
             yield from pool.drain(self.workers)
         except BaseException:
@@ -155,10 +155,10 @@ class ProcessExecutor:
 
 @dataclass(slots=True, eq=False)
 class _Pool(Generic[Job, Value]):
-    """The workers of one call of `ProcessExecutor.run`, and the jobs that wait for them."""
+    """The workers of one `ProcessExecutor.run` or `Crew`, and the jobs that wait for them."""
 
     function: Callable[[Job, Report], Value]
-    jobs: Sequence[Job]
+    jobs: list[Job]
     on_event: Callable[[Job, Any], None]
     threads: int
     retries: int
@@ -173,8 +173,22 @@ class _Pool(Generic[Job, Value]):
         for _ in range(min(size, len(self.jobs))):
             self.workers.append(start(self.function, self.threads))
         while self.waiting or any(worker.current is not None for worker in self.workers):
-            for worker in self._speaking():
-                yield from self._hear(worker)
+            yield from self.hear()
+
+    def add(self, job: Job, size: int) -> None:
+        """Give one more job to an idle worker, or to a new one where there are fewer than `size`."""
+        self.waiting.append(len(self.jobs))
+        self.jobs.append(job)
+        idle = next((worker for worker in self.workers if worker.ready and worker.current is None), None)
+        if idle is not None:
+            self._give(idle)
+        elif len(self.workers) < size:
+            self.workers.append(start(self.function, self.threads))
+
+    def hear(self) -> Iterator[Done[Job, Value]]:
+        """Wait a while for workers to speak, and yield the ends of jobs that they tell."""
+        for worker in self._speaking():
+            yield from self._hear(worker)
 
     def stop(self, end: Callable[[Worker], None]) -> None:
         """End all workers and wait until they are gone."""
@@ -247,6 +261,48 @@ class _Pool(Generic[Job, Value]):
             f"{_name(self.jobs[index])}: its worker {_fate(code)}, {self.deaths[index]} times in a row; "
             "what is recorded is kept: free memory or give fewer --workers, then resume"
         )
+
+
+class Crew(Generic[Job, Value]):
+    """Worker processes that are given jobs one at a time, and tell which has ended first.
+
+    They start with their first jobs. A context: leaving it ends them, in the middle of their jobs after an error. What
+    `ProcessExecutor` says of picklable things, of dead workers and of Ctrl-C holds here too.
+
+    Args:
+        function: called with a job and a `report` that does nothing.
+        workers: processes at most.
+        threads: threads of each.
+        retries: how often a job is given to another worker after its own has died.
+    """
+
+    def __init__(
+        self, function: Callable[[Job, Report], Value], workers: int, threads: int = 1, retries: int = 2
+    ) -> None:
+        self._size = workers
+        self._pool: _Pool[Job, Value] = _Pool(function, [], ignore, threads, retries)
+        self._done: deque[Done[Job, Value]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.stop(Worker.dismiss if kind is None else Worker.terminate)
+
+    def give(self, job: Job) -> None:
+        """Start a job, or let it wait for the first worker that is free."""
+        self._pool.add(job, self._size)
+
+    def next(self) -> Done[Job, Value]:
+        """Wait for the end of a job; there must be one that was given and not told yet.
+
+        Raises:
+            JobCrashed: a job raised something that is no `HarnessError`.
+            WorkerDied: no worker gets as far as its first job.
+        """
+        while not self._done:
+            self._done.extend(self._pool.hear())
+        return self._done.popleft()
 
 
 def _crash(job: str, error: str, trace: str) -> JobCrashed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,12 +11,14 @@ from typing import Any
 
 from harness.core.canonical import content_hash
 from harness.core.clock import Stopwatch
+from harness.core.codec import result_from_json, result_to_json
 from harness.core.derivation import seeds_of
 from harness.core.errors import DataCorrupt
 from harness.core.interfaces import Benchmark, Place
 from harness.core.registry import load
 from harness.core.schema import ProtocolModel, Track
-from harness.core.types import RunSpec
+from harness.core.types import Outcome, RunSpec, Trial
+from harness.executor import Crew, Report
 from harness.plan import benchmark_config
 from harness.runner import execute, query_of
 from harness.store import Study
@@ -25,12 +29,17 @@ REPORT_EVERY = 0.2  # seconds between two progress events of one run
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run for a worker: everything that it needs is on disk or in here."""
+    """One run for a worker: everything that it needs is on disk or in here.
+
+    Attributes:
+        order: ids of trials in the order in which a recorded schedule is to let them land once more.
+    """
 
     folder: Path
     spec: RunSpec
     place: Place
     environment: str
+    order: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -79,9 +88,60 @@ def work(job: Job, report: Any) -> None:
             report(share)
 
     try:
-        execute(job.spec, track, benchmark, recorder, listener)
+        with _crew(job, track) as crew:
+            execute(job.spec, track, benchmark, recorder, listener, crew, job.order)
     finally:
         recorder.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One trial of a run, for a process that evaluates it beside others."""
+
+    job: Job
+    trial: Trial
+
+    @property
+    def id(self) -> str:
+        """The trial's name, for messages."""
+        return f"{self.job.id}, trial {self.trial.id}"
+
+
+Plain = tuple[dict[str, Any], dict[str, float]]
+"""An outcome as plain data: the result, and the sealed metrics."""
+
+
+def answer(question: Question, _report: Report) -> Plain:
+    """Evaluate one trial; this is what a process of a recorded schedule calls."""
+    job = question.job
+    outcome = _benchmark(job.folder, job.spec.track, job.place).evaluate(question.trial)
+    return result_to_json(outcome.result), dict(outcome.sealed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluators:
+    """The crew of a run: processes that have its benchmark open."""
+
+    job: Job
+    crew: Crew[Question, Plain]
+
+    def give(self, trial: Trial) -> None:
+        self.crew.give(Question(self.job, trial))
+
+    def hear(self) -> tuple[int, Outcome, float]:
+        done = self.crew.next()
+        result, sealed = done.result()
+        return done.job.trial.id, Outcome(result_from_json(result), sealed), done.seconds
+
+
+@contextmanager
+def _crew(job: Job, track: Track) -> Iterator[_Evaluators | None]:
+    """Offer the processes of a recorded schedule, and None for a simulated one."""
+    if track.schedule == "virtual":
+        yield None
+        return
+    with Crew(answer, track.workers, job.place.threads) as crew:
+        yield _Evaluators(job, crew)
 
 
 @lru_cache(maxsize=1)

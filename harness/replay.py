@@ -102,7 +102,13 @@ def replay(
         scratch = Study(Path(folder) / "study")
         write_json(scratch.folder / "protocol.json", study.protocol())
         jobs = [
-            Job(scratch.folder, spec, _own_cache(place, tracks[spec.track], folder), "replay")
+            Job(
+                scratch.folder,
+                spec,
+                _own_cache(place, tracks[spec.track], folder),
+                "replay",
+                _order(study, spec, track_of(protocol, spec.track)),
+            )
             for spec in chosen
             if spec not in still
         ]
@@ -159,6 +165,11 @@ def _own_cache(place: Place, recorded: TrackRecord, folder: str) -> Place:
     # A training that goes on from a checkpoint of the recorded run would prove nothing.
     looked_up = recorded.manifest.get("kind") == "tabular" and "local" not in recorded.manifest
     return place if looked_up else replace(place, cache=Path(folder) / "cache")
+
+
+def _order(study: Study, spec: RunSpec, track: Track) -> tuple[int, ...]:
+    """Return the order in which the trials of a run landed, where nothing but its record knows it."""
+    return () if track.schedule == "virtual" else tuple(record.trial.id for record in study.run(spec).trials)
 
 
 def _ignore(_job: Job, _event: object) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from harness.core.budget import Budget, Ledger
 from harness.core.canonical import canonical_json
@@ -14,13 +14,14 @@ from harness.core.clock import Stopwatch, now
 from harness.core.codec import work_to_json
 from harness.core.derivation import seeds_of, work_seed
 from harness.core.errors import RulesBroken
+from harness.core.hull import finalists
 from harness.core.interfaces import Benchmark, Query, Searcher, Task
+from harness.core.recording import Recording
 from harness.core.registry import load
 from harness.core.schema import Track
 from harness.core.types import (
     Arch,
     Attach,
-    Cost,
     Evaluate,
     Failure,
     Grow,
@@ -31,41 +32,11 @@ from harness.core.types import (
     Trial,
     Work,
 )
+from harness.overlap import Asked, Crew, Landing, Overlap
 from harness.protocol import build
 
 Listener = Callable[[float], None]
 """Told the share of the budget that is spent, after every trial."""
-
-
-class Recording(Protocol):
-    """What the runner needs of a recorder."""
-
-    outcomes: dict[int, Outcome]
-    finals: dict[tuple[str, int], dict[str, float]]
-
-    def append(self, trial: Trial, outcome: Outcome, spent: float, recommended: str | None, *, counted: bool) -> None:
-        """Record a trial."""
-        ...
-
-    def start(self, at: float) -> None:
-        """Record when an attempt at the run began, in seconds since 1970."""
-        ...
-
-    def timing(self, trial_id: int, ask: float, evaluate: float, tell: float) -> None:
-        """Record the seconds of a trial."""
-        ...
-
-    def phase(self, name: str, seconds: float) -> None:
-        """Record the seconds of something that is no trial."""
-        ...
-
-    def final(self, arch: str, seed: int, metrics: Mapping[str, float], cost: Cost | None = None) -> None:
-        """Record final metrics and what they are charged."""
-        ...
-
-    def finish(self, reason: str, spent: float, recommended: str | None) -> None:
-        """Seal the run."""
-        ...
 
 
 def query_of(track: Track) -> Query:
@@ -89,8 +60,25 @@ def obstacle(spec: RunSpec, track: Track, benchmark: Benchmark) -> str:
     return ""
 
 
-def execute(spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recording, listener: Listener) -> None:
+def execute(
+    spec: RunSpec,
+    track: Track,
+    benchmark: Benchmark,
+    recorder: Recording,
+    listener: Listener,
+    crew: Crew | None = None,
+    order: Sequence[int] = (),
+) -> None:
     """Run a search to its end, replaying what the recorder already holds.
+
+    Args:
+        spec: the run.
+        track: its track.
+        benchmark: the track's benchmark.
+        recorder: what takes the record.
+        listener: learns the progress.
+        crew: evaluates trials side by side, which land as they end; without one, workers are simulated.
+        order: with a crew and nothing recorded, the ids of the trials in the order in which they are to land.
 
     Raises:
         RulesBroken: the method or the benchmark broke the rules of the loop.
@@ -99,12 +87,13 @@ def execute(spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recordi
     recorder.start(now())
     whole = Stopwatch()
     search = _Search(spec, track, benchmark, recorder, listener)
-    reason = search.loop()
+    # An earlier attempt's outcomes stand in the order in which they landed.
+    reason = search.loop() if crew is None else search.overlap(Overlap(crew, order or recorder.outcomes))
     watch = Stopwatch()
     chosen = search.choose()
     recorder.phase("selection", watch.lap())
-    if chosen is not None:
-        search.evaluate_finally(chosen)
+    for arch in finalists(chosen, search.learnt, track):
+        search.evaluate_finally(arch)
     recorder.phase("wall", whole.lap())
     recorder.finish(reason, search.ledger.spent, chosen)
 
@@ -126,6 +115,7 @@ class _Search:
         self.paid: set[str] = set()
         self.epochs: dict[Arch, int] = {}
         self.best: tuple[float, Arch] | None = None
+        self.learnt: list[tuple[Work, Measurement]] = []
         self.standing: Arch | None = None
         self.landed = 0.0
         self.trials = 0
@@ -142,57 +132,85 @@ class _Search:
                     # Virtual time: the next free worker takes the work and is busy for as long as it costs.
                     end = heapq.heappop(clocks) + flight.price
                     heapq.heappush(clocks, end)
-                    heapq.heappush(pending, (end, flight.trial.id, flight))
+                    heapq.heappush(pending, (end, flight.asked.trial.id, flight))
             if not pending:
                 return reason
             self._land(heapq.heappop(pending)[2])
 
+    def overlap(self, air: Overlap) -> str:
+        """Ask, and tell whichever trial lands next, until nothing is left; return why it ended."""
+        reason = ""
+        while True:
+            while not reason and len(air) < self.track.workers and self.ledger.room(len(air)):
+                reason = self._send(air)
+            if not len(air):
+                return reason
+            crossed = self._receive(air.next())
+            reason = reason or crossed
+
     def _launch(self) -> tuple[_Flight | None, str]:
+        asked, reason = self._ask()
+        if asked is None:
+            return None, reason
+        watch = Stopwatch()
+        outcome = self._recall(asked) or _checked(self.benchmark.evaluate(asked.trial), self.benchmark)
+        flight = self._charge(asked, outcome, watch.lap())
+        return flight, "" if flight is not None else "budget"
+
+    def _send(self, air: Overlap) -> str:
+        asked, reason = self._ask()
+        if asked is not None:
+            air.launch(asked, self._recall(asked))
+        return reason
+
+    def _receive(self, ended: Landing) -> str:
+        """Charge a trial whose price is known now, and tell it; return why the run ends with it."""
+        # The same work may have been in the air twice: then the first outcome is that of both.
+        outcome = self.known.get(ended.asked.key) or _checked(ended.outcome, self.benchmark)
+        flight = self._charge(ended.asked, outcome, ended.seconds)
+        if flight is None:
+            return "budget"
+        self._land(flight)
+        return ""
+
+    def _ask(self) -> tuple[Asked | None, str]:
+        """Return the next trial, or why there is none."""
         if not self.ledger.open:
             return None, "budget"
         if self.trials >= self.track.budget.max_trials:
             return None, "max_trials"
         watch = Stopwatch()
         work = self.method.ask()
-        asked = watch.lap()
+        seconds = watch.lap()
         if work is None:
             return None, "exhausted"
         self._refuse_unpaid(work)
-        key = canonical_json(work_to_json(work))
-        trial, outcome = self._evaluate(work, key)
-        price = self._price(work, key, outcome)
+        trial = Trial(self.trials, work, work_seed(self.seeds, work))
         self.trials += 1
+        return Asked(trial, canonical_json(work_to_json(work)), seconds), ""
+
+    def _recall(self, asked: Asked) -> Outcome | None:
+        """Return the outcome of a trial that takes no evaluation; None where it takes one."""
+        trial = asked.trial
+        outcome = self.recorder.outcomes.get(trial.id) or self.known.get(asked.key)
+        if outcome is None and isinstance(trial.work, Think):
+            return Outcome(Measurement(0.0, {}, self.benchmark.think_cost(trial.work.multiply_adds)))
+        return outcome
+
+    def _charge(self, asked: Asked, outcome: Outcome, seconds: float) -> _Flight | None:
+        """Charge a trial; one that the budget discards is recorded only, and None is returned."""
+        trial, self.known[asked.key] = asked.trial, outcome
+        free = asked.key in self.paid and self.track.budget.repeats == "free"
+        price = 0.0 if free else self.ledger.budget.price_of(trial.work, outcome.result.cost)
         if self.track.budget.overrun == "discard" and not self.ledger.fits(price):
             self.recorder.append(trial, outcome, self.landed, self.method.recommend(), counted=False)
-            self.recorder.timing(trial.id, asked, watch.lap(), 0.0)
-            return None, "budget"
+            self.recorder.timing(trial.id, asked.seconds, seconds, 0.0)
+            return None
         self.ledger.charge(price)
-        return _Flight(trial, outcome, price, self.ledger.spent, asked, watch.lap()), ""
-
-    def _evaluate(self, work: Work, key: str) -> tuple[Trial, Outcome]:
-        trial = Trial(self.trials, work, work_seed(self.seeds, work))
-        if trial.id in self.recorder.outcomes:
-            outcome = self.recorder.outcomes[trial.id]
-        elif key in self.known:
-            outcome = self.known[key]
-        else:
-            outcome = self._answer(trial)
-        self.known[key] = outcome
-        return trial, outcome
-
-    def _answer(self, trial: Trial) -> Outcome:
-        if isinstance(trial.work, Think):
-            return Outcome(Measurement(0.0, {}, self.benchmark.think_cost(trial.work.multiply_adds)))
-        return _checked(self.benchmark.evaluate(trial), self.benchmark)
-
-    def _price(self, work: Work, key: str, outcome: Outcome) -> float:
-        repeated = key in self.paid
-        self.paid.add(key)
-        if isinstance(work, Evaluate):
-            self.epochs[work.arch] = max(work.epochs, self.epochs.get(work.arch, 0))
-        if repeated and self.track.budget.repeats == "free":
-            return 0.0
-        return self.ledger.budget.price_of(work, outcome.result.cost)
+        self.paid.add(asked.key)
+        if isinstance(trial.work, Evaluate):
+            self.epochs[trial.work.arch] = max(trial.work.epochs, self.epochs.get(trial.work.arch, 0))
+        return _Flight(asked, outcome, price, self.ledger.spent, seconds)
 
     def _refuse_unpaid(self, work: Work) -> None:
         """Refuse work that starts from a training which this run never paid for."""
@@ -209,22 +227,25 @@ class _Search:
 
     def _land(self, flight: _Flight) -> None:
         watch = Stopwatch()
-        result = flight.outcome.result
-        self.method.tell(flight.trial, result)
+        trial, result = flight.asked.trial, flight.outcome.result
+        self.method.tell(trial, result)
         recommended = self.method.recommend()
         told = watch.lap()
         self.landed = max(self.landed, flight.spent)
         if self.landed <= self.track.budget.limit:
             # What is known after the limit does not count, even where the crossing trial is kept.
             self.standing = recommended
-            self._keep_best(flight.trial.work, result)
-        self.recorder.append(flight.trial, flight.outcome, self.landed, recommended, counted=True)
-        self.recorder.timing(flight.trial.id, flight.ask_seconds, flight.evaluate_seconds, told)
+            self._keep(trial.work, result)
+        self.recorder.append(trial, flight.outcome, self.landed, recommended, counted=True)
+        self.recorder.timing(trial.id, flight.asked.seconds, flight.seconds, told)
         self.listener(min(1.0, self.ledger.spent / self.track.budget.limit))
 
-    def _keep_best(self, work: Work, result: Measurement | Failure) -> None:
+    def _keep(self, work: Work, result: Measurement | Failure) -> None:
         if isinstance(result, Failure) or not isinstance(work, Evaluate | Grow):
             return
+        if self.track.final.models == "hull":
+            # What a search learns is long: it is held only where it is asked for at the end.
+            self.learnt.append((work, result))
         if isinstance(work, Evaluate) and work.epochs < self.track.fidelity.search:
             return
         value = self.task.value(result)
@@ -250,14 +271,13 @@ class _Search:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """A trial between its launch and its landing."""
+    """A trial that is charged and has not landed yet."""
 
-    trial: Trial
+    asked: Asked
     outcome: Outcome
     price: float
     spent: float
-    ask_seconds: float
-    evaluate_seconds: float
+    seconds: float
 
 
 def _task(track: Track, benchmark: Benchmark) -> Task:

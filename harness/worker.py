@@ -98,6 +98,8 @@ def start(function: Callable[..., Any], threads: int) -> Worker:
 def serve(pipe: Connection, function: Callable[..., Any]) -> None:
     """Answer jobs until the pipe closes; the life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone decides
+    # A daemon may not have children, and a job may start workers of its own; they end when this process does.
+    multiprocessing.current_process().daemon = False
     Thread(target=_end_with_parent, daemon=True).start()
     _say(pipe, ("ready",))
     while True:

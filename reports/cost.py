@@ -18,13 +18,14 @@ from harness.core.canonical import Json
 from harness.core.records import Table
 from reports.frame import Cell, Frame, TrackFrame
 from reports.trace import Trace
-from reports.wording import ABSENT, UNKNOWN, amount, budget_unit, cost_unit, unit_name
+from reports.wording import ABSENT, UNKNOWN, amount, budget_unit, cost_unit, trains_hull, unit_name
 
 UNITS = ("train_seconds", "epochs", "multiply_adds")
 SEARCHES = 1
 """k: the searches of which one is selected; a replicate is one."""
 LONG = 1e9
 """From here on amounts are written with a power of ten."""
+_HULLS = " Where a protocol trains the hull of each run finally too, the final training is the sum over its networks."
 DEFINITIONS = {"architecture-identification": 7, "automl": 8}
 
 
@@ -129,6 +130,8 @@ class Account:
         """The final trainings with their number written out."""
         if not isfinite(self.final.mean):
             return UNKNOWN
+        if trains_hull(self.track.plan):
+            return self.final.shown  # trainings of several networks, of which each has its own price
         count = len(self.track.plan["final"]["seeds"])
         return f"{count} x {Amount(self.final.mean / count, self.final.sd / count).shown}"
 
@@ -148,10 +151,11 @@ class Account:
         }
         for name, value in parts.items():
             found |= {f"{name}_mean": value.mean, f"{name}_sd": value.sd}
+        trainings = {trace.final_trainings for trace in self.runs}
         return found | {
             "searches": SEARCHES,
             "selection": 0.0,
-            "final_trainings": len(self.track.plan["final"]["seeds"]),
+            "final_trainings": trainings.pop() if len(trainings) == 1 else None,
         }
 
 
@@ -185,6 +189,7 @@ def _charged(frame: Frame, accounts: list[Account]) -> Table:
             "Final training: final seeds x one training under the final recipe; unknown where no record says what it "
             "costs in this unit. Tuning is paid once for all runs of a method, in the unit of its own budget, and is "
             "in no total of a run; a dash: nothing was tuned in this study."
+            + (_HULLS if any(trains_hull(track.plan) for track in frame.tracks) else "")
         ),
         data=tuple(_charged_data(frame, account) for account in accounts),
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
+from statistics import fmean, stdev
 from typing import Literal
 
+from harness.core.canonical import Json
+from harness.core.hull import lower_hull
 from harness.core.records import Figure, Series, Table
 from reports.drawings import Graph, arcs, graphs
-from reports.lineages import Lineages, Member, lower_hull
-from reports.wording import amount, number
+from reports.lineages import Lineages, Member
+from reports.wording import ABSENT, amount, number, runs_of
 
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _COLUMNS = 9.5  # units of a row of drawings
@@ -17,15 +21,38 @@ _DOWN = 2.9  # units from one row to the next
 _LEAST = 4.4  # units that a caption takes
 
 
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """What a protocol says of the final training of the networks on the hull.
+
+    Attributes:
+        metric: the primary sealed metric.
+        seeds: how many final seeds there are.
+        axis: the cost of the hull.
+    """
+
+    metric: str
+    seeds: int
+    axis: str
+
+
 def on_hull(lineages: Lineages) -> list[int]:
     """Return the members on the lower hull at the end, by rising cost."""
     return lower_hull([(member.cost, member.error) for member in lineages.members])
 
 
-def gallery_table(lineages: Lineages, name: str, title: str, unit: str) -> Table:
-    """Return the members on the hull with size, error and line; the CSV has the whole pool."""
+def gallery_table(lineages: Lineages, name: str, title: str, unit: str, again: Retraining | None = None) -> Table:
+    """Return the members on the hull with size, error and line; the CSV has the whole pool.
+
+    Args:
+        lineages: the pool.
+        name: of the table.
+        title: of the table.
+        unit: of the budget.
+        again: how the members were trained finally; None where only what the run recommends was.
+    """
     hull = on_hull(lineages)
-    rows = tuple(_row(lineages, place, index) for place, index in enumerate(hull, start=1))
+    rows = tuple(_row(lineages, place, index, again) for place, index in enumerate(hull, start=1))
     data = tuple(
         {
             "member": index,
@@ -37,22 +64,51 @@ def gallery_table(lineages: Lineages, name: str, title: str, unit: str) -> Table
             "spent": member.spent,
             "parent": member.parent,
             "moves": " ".join(member.moves),
+            **({} if again is None else _tested(lineages, member)),
         }
         for index, member in enumerate(lineages.members)
     )
     note = (
         f"Networks of the pool that no mixture of others beats in validation error and multiply-adds, by rising cost; "
-        f"{len(lineages.members)} were trained. `grown by` is the line from the founder. Spent: {unit}."
+        f"{len(lineages.members)} were trained. `grown by` is the line from the founder. Spent: {unit}.{_said(again)}"
     )
-    columns = ("", "multiply-adds", "parameters", "validation error", "growths", "grown by", "spent", "architecture")
-    return Table(name, title, columns, rows, note, data)
+    sizes, line = ("", "multiply-adds", "parameters", "validation error"), ("growths", "grown by", "spent")
+    tested = () if again is None else ("test (seeds)",)
+    return Table(name, title, (*sizes, *tested, *line, "architecture"), rows, note, data)
 
 
-def _row(lineages: Lineages, place: int, index: int) -> tuple[str, ...]:
+def _said(again: Retraining | None) -> str:
+    if again is None:
+        return ""
+    return (
+        f" Test: {again.metric} of this architecture trained anew under the final recipe, outside the budget: mean ± "
+        "standard deviation over the final seeds with their number. Nothing was chosen by it. A dash: not on the hull "
+        f"over {again.axis}, which decides what is trained, or every training failed."
+    )
+
+
+def _tested(lineages: Lineages, member: Member) -> dict[str, Json]:
+    values = lineages.tested.get(member.arch, ())
+    return {
+        "test_mean": fmean(values) if values else None,
+        "test_sd": stdev(values) if len(values) > 1 else None,
+        "test_seeds": len(values),
+    }
+
+
+def _shown(values: Sequence[float], seeds: int) -> str:
+    if not values:
+        return ABSENT
+    spread = f" ± {number(stdev(values), 2)}" if len(values) > 1 else ""
+    return f"{number(fmean(values), 2)}{spread} ({runs_of(len(values), seeds)})"
+
+
+def _row(lineages: Lineages, place: int, index: int, again: Retraining | None) -> tuple[str, ...]:
     member, line = lineages.members[index], lineages.chain(index)
     grown = "; ".join(", ".join(each.moves) for each in line[1:]) or "a founder"
     sizes = (number(member.cost, 3), number(member.parameters, 3), number(member.error, 2))
-    return (str(place), *sizes, str(len(line) - 1), grown, amount(member.spent), member.arch)
+    tested = () if again is None else (_shown(lineages.tested.get(member.arch, ()), again.seeds),)
+    return (str(place), *sizes, *tested, str(len(line) - 1), grown, amount(member.spent), member.arch)
 
 
 def _known(value: float) -> float | None:

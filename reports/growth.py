@@ -9,10 +9,10 @@ from typing import Any
 from harness.core.canonical import Json
 from harness.core.records import Document, Figure, Section, StudyRecord, Table
 from reports.frame import BASE, declared_exclusions
-from reports.gallery import gallery_figure, gallery_table, hull_figure, tree_figure
+from reports.gallery import Retraining, gallery_figure, gallery_table, hull_figure, tree_figure
 from reports.lineages import Lineages, read_lineages
 from reports.selections import Diagnosis, diagnose
-from reports.wording import ABSENT, number, signed, unit_name
+from reports.wording import ABSENT, number, signed, trains_hull, unit_name
 
 _NOTHING = "No complete run of this study grew a network."
 _ABOUT = (
@@ -67,8 +67,14 @@ def _pictures(plan: Mapping[str, Any], lineages: Lineages) -> Section:
         hull_figure(lineages, f"hull-{name}", f"Error over cost: {where}", axis, float(plan["budget"]["limit"])),
         tree_figure(lineages, f"tree-{name}", f"Tree of growth: {where}", f"spent ({unit})"),
     )
-    table = gallery_table(lineages, f"pool-{name}", f"Gallery: {where}", unit)
+    table = gallery_table(lineages, f"pool-{name}", f"Gallery: {where}", unit, _retraining(plan))
     return Section(f"Gallery of {where}", "", (table,), tuple(figure for figure in figures if figure))
+
+
+def _retraining(plan: Mapping[str, Any]) -> Retraining | None:
+    if not trains_hull(plan):
+        return None
+    return Retraining(plan["final"]["metrics"][0], len(plan["final"]["seeds"]), plan["objective"]["secondary"][0])
 
 
 def _diagnostics(plan: Mapping[str, Any], rows: Mapping[tuple[str, str], Sequence[Lineages]]) -> Table:

@@ -23,6 +23,7 @@ SAME_ON_A_TRACK = (
     "final.metrics",
     "selection",
     "workers",
+    "schedule",
 )
 """What must be equal in the plans of a track that two studies share, beside the fingerprint of its benchmark."""
 

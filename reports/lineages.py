@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
+from typing import Any
 
+from harness.core.hull import error_of
 from harness.core.records import RunRecord, StudyRecord
-from harness.core.types import Attach, Evaluate, Grow, Measurement, RunSpec, Work
-
-Point = tuple[float, float]
+from harness.core.types import Attach, Direction, Evaluate, Grow, Measurement, RunSpec, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,17 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Lineages:
-    """The pool of one run in the order of arrival, and its attachments."""
+    """The pool of one run in the order of arrival, its attachments, and what was trained again.
+
+    Attributes:
+        tested: by architecture that was trained finally: the primary sealed metric under each final seed, those left
+            out whose training failed.
+    """
 
     spec: RunSpec
     members: tuple[Member, ...]
     attachments: tuple[Attachment, ...]
+    tested: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def chain(self, index: int) -> list[Member]:
         """Return a member's line, its founder first."""
@@ -74,7 +80,7 @@ class Lineages:
 
 @dataclass(slots=True)
 class _Pool:
-    sign: float
+    direction: Direction
     members: list[Member] = field(default_factory=list)
     places: dict[Work, int] = field(default_factory=dict)
     attached: dict[Attach, Measurement] = field(default_factory=dict)
@@ -87,7 +93,7 @@ class _Pool:
         elif isinstance(work, Evaluate | Grow) and work not in self.places:
             parent = self.places.get(work.after.after, -1) if isinstance(work, Grow) else -1
             moves = tuple(map(str, work.moves)) if isinstance(work, Grow) else ()
-            error = 100 - result.value if self.sign > 0 else result.value
+            error = error_of(result.value, self.direction)
             cost, parameters = (_size(result.metrics, axis) for axis in ("multiply-adds", "parameters"))
             self.places[work] = len(self.members)
             self.members.append(Member(str(work.arch), parent, moves, cost, parameters, error, spent))
@@ -120,12 +126,14 @@ class Reading:
     """Reduce runs to their lineages, in whatever process; runs in which nothing grew are left out.
 
     Attributes:
-        rises: by track, whether more of the objective is better.
+        directions: by track, which way the objective is better.
         limits: by track, the budget.
+        primary: by track, the sealed metric of the gallery.
     """
 
-    rises: Mapping[str, bool]
+    directions: Mapping[str, Direction]
     limits: Mapping[str, float]
+    primary: Mapping[str, str]
 
     def __call__(self, runs: Iterable[RunRecord]) -> list[Lineages]:
         """Return the lineages of each run that is complete."""
@@ -133,7 +141,7 @@ class Reading:
         return [lineages for lineages in found if lineages is not None]
 
     def _of(self, run: RunRecord) -> Lineages | None:
-        pool = _Pool(1.0 if self.rises[run.spec.track] else -1.0)
+        pool = _Pool(self.directions[run.spec.track])
         for record in run.trials:
             if not record.counted or record.spent > self.limits[run.spec.track]:
                 continue
@@ -144,35 +152,19 @@ class Reading:
                 pool.take(work, record.result, record.spent)
         if not pool.attached:
             return None
-        return Lineages(run.spec, tuple(pool.members), tuple(pool.attachments()))
+        primary = self.primary[run.spec.track]
+        tested = {
+            arch: tuple(metrics[primary] for metrics in seeds if primary in metrics)
+            for arch, seeds in run.retrained.items()
+        }
+        return Lineages(run.spec, tuple(pool.members), tuple(pool.attachments()), tested)
 
 
-def read_lineages(study: StudyRecord, plans: Sequence[Mapping[str, object]]) -> list[Lineages]:
+def read_lineages(study: StudyRecord, plans: Sequence[Mapping[str, Any]]) -> list[Lineages]:
     """Return the lineages of every complete run of a study in which something grew, in plan order."""
-    rises = {str(plan["id"]): _inner(plan, "objective")["direction"] == "maximize" for plan in plans}
-    limits = {str(plan["id"]): float(str(_inner(plan, "budget")["limit"])) for plan in plans}
-    return [lineages for block in study.blocks(Reading(rises, limits)) for lineages in block]
-
-
-def _inner(plan: Mapping[str, object], key: str) -> Mapping[str, object]:
-    inner = plan[key]
-    assert isinstance(inner, Mapping)
-    return inner
-
-
-def lower_hull(points: Sequence[Point]) -> list[int]:
-    """Return the indices of the vertices of the lower convex hull, by rising cost; level and rising tails are cut."""
-    hull: list[int] = []
-    for index in sorted(range(len(points)), key=lambda place: points[place]):
-        cost, error = points[index]
-        if cost != cost or (hull and error >= points[hull[-1]][1]):  # noqa: PLR0124 - NaN
-            continue
-        while len(hull) > 1 and not _left(points[hull[-2]], points[hull[-1]], (cost, error)):
-            hull.pop()
-        hull.append(index)
-    return hull
-
-
-def _left(first: Point, second: Point, third: Point) -> bool:
-    across = (second[0] - first[0]) * (third[1] - first[1])
-    return across > (second[1] - first[1]) * (third[0] - first[0])
+    reading = Reading(
+        directions={plan["id"]: plan["objective"]["direction"] for plan in plans},
+        limits={plan["id"]: float(plan["budget"]["limit"]) for plan in plans},
+        primary={plan["id"]: plan["final"]["metrics"][0] for plan in plans},
+    )
+    return [lineages for block in study.blocks(reading) for lineages in block]

@@ -81,9 +81,13 @@ def _obstacle(entry: Mapping[str, Any], analysis: TrackAnalysis, ours: Summary |
         return "no complete run"
     if track.descriptive:
         return "the track is descriptive"
-    if min(ours.n, entry["n"]) < SMALLEST_SAMPLE:
-        return f"fewer than {SMALLEST_SAMPLE} runs"
-    return ""
+    return _too_few(entry["n"], ours.n)
+
+
+def _too_few(theirs: int | None, ours: int) -> str:
+    if theirs is None:
+        return "how many runs are behind the published figure is not known"
+    return f"fewer than {SMALLEST_SAMPLE} runs" if min(ours, theirs) < SMALLEST_SAMPLE else ""
 
 
 def reproduction_table(found: list[Reproduction], plan: Mapping[str, Any]) -> Table | None:
@@ -130,7 +134,7 @@ def _row(entry: Reproduction) -> tuple[str, ...]:
         f"{number(ours.mean, digits)} ± {number(ours.sd, digits)}" if ours and shown else ABSENT,
         str(ours.n) if ours else ABSENT,
         f"{number(published['mean'], digits)} ± {number(published['std'], digits)}",
-        str(published["n"]),
+        ABSENT if published["n"] is None else str(published["n"]),
         signed(ours.mean - published["mean"], digits) if ours and shown else ABSENT,
         probability(outcome.p) if outcome else ABSENT,
         entry.verdict,

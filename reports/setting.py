@@ -9,7 +9,7 @@ from harness.core.canonical import Json, canonical_json, sha256_text
 from harness.core.records import Table
 from reports.cost import tuning_text, tuning_unit
 from reports.frame import Frame, TrackFrame
-from reports.wording import ABSENT, amount, budget_unit, tabular
+from reports.wording import ABSENT, amount, budget_unit, tabular, trains_hull
 
 _SHORT_LIST = 12
 
@@ -92,15 +92,23 @@ def _track_facts(track: TrackFrame) -> dict[str, str]:
         "costs": "simulated: looked up in the benchmark table" if tabular(track) else "charged as they were trained",
         "overrun": f"{budget['overrun']} the trial that crosses the budget",
         "repeated work": budget["repeats"],
-        "workers": f"{plan['workers']} (simulated)" if plan["workers"] > 1 else "1",
+        "workers": _workers(plan),
         "selection": plan["selection"]["rule"],
         "replicates": str(plan["replicates"]),
         "seeds": _seeds(plan),
     }
 
 
+def _workers(plan: Mapping[str, Any]) -> str:
+    if plan["workers"] == 1:
+        return "1"
+    kind = "simulated" if plan.get("schedule", "virtual") == "virtual" else "side by side; trials count as they end"
+    return f"{plan['workers']} ({kind})"
+
+
 def _seeds(plan: Mapping[str, Any]) -> str:
     seeds, final = plan["seeds"], ", ".join(str(seed) for seed in plan["final"]["seeds"])
+    final += " of each network on the hull" if trains_hull(plan) else ""
     listed = seeds["list"]
     if listed is None:
         search = f"0 to {plan['replicates'] - 1}"

@@ -126,7 +126,7 @@ def trace_of(run: RunRecord, plan: Mapping[str, Any], excluded: str, ranges: Map
         spent=told[-1].spent if told else 0.0,
         charged=_charged(told, free=plan["budget"].get("repeats") == "free"),
         final_cost=run.final_cost,
-        final_trainings=len(plan["final"].get("seeds", ())),
+        final_trainings=len(plan["final"].get("seeds", ())) * max(1, len(run.retrained)),
         trials=len(told),
         told=np.searchsorted([record.spent for record in told], at, side="right").astype(np.float64),
         discarded=len(run.trials) - len(told),

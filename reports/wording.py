@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from reports.frame import TrackFrame
 from reports.stats import BCA, BOOTSTRAP_FROM, CONSTANT, NONE, RESAMPLES, Summary, T
@@ -79,6 +80,11 @@ def reference(track: TrackFrame, kind: str, metric: str, field: str) -> float | 
 def tabular(track: TrackFrame) -> bool:
     """Tell whether the track's results are looked up in a table, so that its costs are simulated."""
     return track.record.manifest.get("kind") == "tabular"
+
+
+def trains_hull(plan: Mapping[str, Any]) -> bool:
+    """Tell whether a track trains not only what is recommended finally, but the hull of each run."""
+    return bool(plan["final"].get("models") == "hull")
 
 
 def budget_axis(track: TrackFrame) -> str:

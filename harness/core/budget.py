@@ -56,6 +56,14 @@ class Ledger:
         """Tell whether another trial may start."""
         return self.spent < self.budget.limit
 
+    def room(self, flying: int) -> bool:
+        """Tell whether to start a trial beside `flying` others that are charged when they end; beside none, always.
+
+        What is known of their prices before that counts: an evaluation is charged one.
+        """
+        least = flying if self.budget.unit == "evaluations" else 0
+        return not flying or self.spent + least < self.budget.limit
+
     def fits(self, price: float) -> bool:
         """Tell whether a trial of this price ends within the budget."""
         return self.spent + price <= self.budget.limit

@@ -52,6 +52,8 @@ class RunRecord:
         finals: what `final` is the mean of, one by one in the order of the final seeds, where there are several.
         started: when its first attempt began, in seconds since 1970, informative as `seconds` are; None where it was
             not recorded.
+        retrained: sealed metrics of every architecture that was trained finally, one by one in the order of the final
+            seeds: the reported one first, then the rest of its hull where the protocol asks for that.
     """
 
     spec: RunSpec
@@ -65,6 +67,7 @@ class RunRecord:
     final_cost: Cost | None = None
     finals: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
     started: float | None = None
+    retrained: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
 
 
 TUNING = "tuning:"

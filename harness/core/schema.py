@@ -93,12 +93,21 @@ class Selection(Strict):
     )
 
 
+def _usual(models: str) -> bool:
+    return models == "recommended"
+
+
 class FinalEvaluation(Strict):
-    """How the chosen architecture is evaluated."""
+    """How the chosen architecture is evaluated, and which others are."""
 
     metrics: list[str] = Field(min_length=1, description="qualified names of sealed metrics; the first is primary")
     seeds: list[int] = Field(
         default_factory=lambda: [0], min_length=1, description="training seeds of the final networks (real training)"
+    )
+    models: Literal["recommended", "hull"] = Field(
+        default="recommended",
+        exclude_if=_usual,
+        description="hull: also each network that no mixture of others beats in error and the first secondary metric",
     )
 
 
@@ -111,6 +120,10 @@ class Seeds(Strict):
     )
 
     model_config = ConfigDict(populate_by_name=True)
+
+
+def _simulated(schedule: str) -> bool:
+    return schedule == "virtual"
 
 
 class Track(Strict):
@@ -126,7 +139,13 @@ class Track(Strict):
     replicates: int = Field(ge=1, description="independent runs of each method")
     seeds: Seeds = Field(default_factory=Seeds)
     selection: Selection = Field(default_factory=Selection)
-    workers: int = Field(default=1, ge=1, description="simulated parallel workers of one run")
+    workers: int = Field(default=1, ge=1, description="parallel workers of one run")
+    schedule: Literal["virtual", "recorded"] = Field(
+        default="virtual",
+        exclude_if=_simulated,
+        description="virtual: workers are simulated, by what trials cost; recorded: trials are evaluated side by side, "
+        "and the order in which they end is recorded",
+    )
     purpose: Literal["confirmatory", "descriptive"] = Field(
         default="confirmatory", description="descriptive: too few replicates to test anything"
     )
@@ -141,6 +160,12 @@ class Track(Strict):
             raise ValueError(f"seeds.list has {len(seeds)} seeds for {self.replicates} replicates; give one for each")
         if seeds is not None and len(set(seeds)) != len(seeds):
             raise ValueError("seeds.list repeats a seed; replicates must be independent")
+        return self
+
+    @model_validator(mode="after")
+    def _hull_over_a_cost(self) -> Track:
+        if self.final.models == "hull" and not self.objective.secondary:
+            raise ValueError("final.models is 'hull', but objective.secondary names no cost; name one there")
         return self
 
     def seed_list(self) -> list[int]:
@@ -206,7 +231,9 @@ class Published(Strict):
     metric: str = Field(description="one of the track's final metrics")
     mean: float = Field(description="as printed, in the metric's unit")
     std: float = Field(ge=0, description="standard deviation over the runs")
-    n: int = Field(ge=1, description="how many runs")
+    n: int | None = Field(
+        default=None, ge=1, description="how many runs; null where nobody says: the figure is shown and not tested"
+    )
     source: str = Field(description="the paper, and who quotes it")
     provenance: Literal["primary", "secondary", "recalled"] = Field(
         description="read in the paper itself, quoted by another, or from memory"

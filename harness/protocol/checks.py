@@ -23,6 +23,8 @@ def cross_check(data: dict[str, Any], reports: Sequence[str], add: Add) -> None:
         _check_seeds(keys, track, add)
         _check_rungs(keys, track, add)
         _once((*keys, "final", "metrics"), _texts(track.get("final"), "metrics"), add)
+        _check_hull(keys, track, add)
+        _check_schedule(keys, track, add)
     for keys, row in mappings(data, "methods"):
         _check_tracks(keys, row, tracks, add)
     for section in ("ablations", "tuning"):
@@ -135,6 +137,18 @@ def _check_rungs(keys: Keys, track: dict[str, Any], add: Add) -> None:
     rising = all(low < high for low, high in zip([0, *rungs], rungs, strict=False))
     if rungs and (not rising or rungs[-1] > search):
         add((*keys, "fidelity", "rungs"), f"needs rising epochs from 1 up to fidelity.search ({search}), got {rungs}")
+
+
+def _check_hull(keys: Keys, track: dict[str, Any], add: Add) -> None:
+    if text_at(track.get("final"), "models") == "hull" and not _texts(track.get("objective"), "secondary"):
+        reason = "is 'hull', a hull of error over cost, but objective.secondary names no cost"
+        add((*keys, "final", "models"), f"{reason}; name an open metric there, for instance DATA/multiply-adds")
+
+
+def _check_schedule(keys: Keys, track: dict[str, Any], add: Add) -> None:
+    workers = track.get("workers", 1)
+    if text_at(track, "schedule") == "recorded" and type(workers) is int and workers == 1:
+        add((*keys, "schedule"), "is 'recorded', but one worker ends in one order only; give 2 or more workers")
 
 
 def _check_ablations(data: dict[str, Any], rows: Entries, add: Add) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
+from itertools import islice
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
     done = read_json(folder / "done.json") if (folder / "done.json").is_file() else None
     trials, sealed, final = (_journal(folder / name, done) for name in ("trials.jsonl", "sealed.jsonl", "final.jsonl"))
     finals = _finals(folder, final.lines)
+    reported = dict(islice(finals.items(), 1))  # the others of its hull stand after it
     seconds, started = _timings(folder / "timings.jsonl")
     status: Status = "partial" if done is None else "done"
     return RunRecord(
@@ -43,12 +45,13 @@ def read_run(folder: Path, spec: RunSpec) -> RunRecord:
         reason="" if done is None else done["reason"],
         trials=_trials(folder, trials.lines, sealed.lines),
         journal=trials.hash,
-        final={arch: _mean(seeds) for arch, seeds in finals.items()},
+        final={arch: _mean(seeds) for arch, seeds in reported.items()},
         seconds=seconds,
         started=started,
         manifest=manifest,
         final_cost=_final_cost(folder, final.lines),
-        finals={arch: tuple(seeds) for arch, seeds in finals.items() if len(seeds) > 1},
+        finals={arch: tuple(seeds) for arch, seeds in reported.items() if len(seeds) > 1},
+        retrained={arch: tuple(seeds) for arch, seeds in finals.items()},
     )
 
 

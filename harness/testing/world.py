@@ -23,6 +23,7 @@ from harness.core.records import TrialRecord
 from harness.core.registry import registry
 from harness.core.schema import ProtocolModel, Track
 from harness.core.types import Cost, Failure, Outcome, RunSpec, Trial
+from harness.overlap import Crew
 from harness.runner import execute, query_of
 from harness.testing.toy import FULL, TEST, VALID, Failing
 
@@ -232,15 +233,17 @@ def play(
     options: Mapping[str, Any] | None = None,
     notebook: Notebook | None = None,
     benchmark: Benchmark | None = None,
+    crew: Crew | None = None,
+    order: Sequence[int] = (),
 ) -> Notebook:
     """Run one search of the method 'module:Class' in a world, by the real runner; return what was recorded.
 
-    `benchmark` is the world's, where it is open already.
+    `benchmark` is the world's, where it is open already; `crew` and `order` are those of `harness.runner.execute`.
     """
     book = notebook or Notebook()
     with registered("methods", method) as name:
         spec = RunSpec("tiny", "1.0.0", world.track.id, name, name, "base", options or {}, seed, seed)
-        execute(spec, world.track, benchmark or world.open(), book, lambda _share: None)
+        execute(spec, world.track, benchmark or world.open(), book, lambda _share: None, crew, order)
     return book
 
 

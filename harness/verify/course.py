@@ -44,6 +44,8 @@ def follow(trials: Sequence[Keyed], track: Track, *, ended: bool) -> Course:
     Raises:
         RulesBroken: a trial has no cost in the unit of the budget.
     """
+    if track.schedule == "recorded":
+        return _Recorded(trials, track, ended=ended).course()
     return _Walk({record.trial.id: (record, key) for record, key in trials}, track, ended=ended).course()
 
 
@@ -96,6 +98,55 @@ class _Walk:
         if repeated and self.track.budget.repeats == "free":
             return 0.0
         return self.ledger.budget.price_of(record.trial.work, record.result.cost)
+
+
+class _Recorded:
+    """The course of workers that are no simulation: any trial that is in the air may land next."""
+
+    def __init__(self, trials: Sequence[Keyed], track: Track, *, ended: bool) -> None:
+        self.trials, self.track, self.ended = trials, track, ended
+        self.known = {record.trial.id for record, _ in trials}
+        self.ledger = Ledger(Budget(track.budget.unit, track.budget.limit, track.budget.overrun))
+        self.paid: set[str] = set()
+        self.launched = 0
+        self.flying: list[int] = []
+
+    def course(self) -> Course:
+        steps: list[Step] = []
+        reason = self._launch()
+        for record, key in self.trials:
+            if not self.flying:
+                break
+            identity = record.trial.id if record.trial.id in self.flying else self.flying[0]
+            self.flying.remove(identity)
+            counted = self._charge(record, key)
+            steps.append(Step(identity, counted=counted, spent=self.ledger.spent))
+            reason = reason or ("" if counted else "budget") or self._launch()
+        return Course(steps, reason, self.ledger.spent)
+
+    def _launch(self) -> str:
+        """Start all trials that are started now; return why none is started any more."""
+        while len(self.flying) < self.track.workers and self.ledger.room(len(self.flying)):
+            if not self.ledger.open:
+                return "budget"
+            if self.launched >= self.track.budget.max_trials:
+                return "max_trials"
+            if self.ended and self.launched not in self.known:
+                return "exhausted"
+            # Where the run was cut short, a trial that the journal does not hold may have been in the air.
+            self.flying.append(self.launched)
+            self.launched += 1
+        return ""
+
+    def _charge(self, record: TrialRecord, key: str) -> bool:
+        """Charge a trial; return whether it counts."""
+        free = key in self.paid and self.track.budget.repeats == "free"
+        price = 0.0 if free else self.ledger.budget.price_of(record.trial.work, record.result.cost)
+        counts = self.track.budget.overrun == "keep" or self.ledger.fits(price)
+        if counts:
+            self.ledger.charge(price)
+            self.paid.add(key)
+        return counts
 
 
 def chosen(trials: Sequence[Keyed], track: Track) -> str | None:

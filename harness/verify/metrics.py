@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from harness.core.hull import finalists
 from harness.core.lineage import trained
 from harness.core.schema import Track
-from harness.core.types import Evaluate, Failure, Grow, Measurement
+from harness.core.types import Arch, Evaluate, Failure, Grow, Measurement, Work
 from harness.verify.reading import Run, Source
 from harness.verify.shapes import FinalForm, TrackForm
 
@@ -143,13 +144,21 @@ def _check_sealed(source: Source, run: Run, names: Names) -> None:
 def _check_final(source: Source, run: Run, names: Names) -> None:
     file = run.file("final.jsonl")
     if run.done is not None:
-        seeds = run.track.final.seeds if run.done.recommended is not None else []
-        expected = [(run.done.recommended, seed) for seed in seeds]
+        reported = None if run.done.recommended is None else Arch(run.done.recommended)
+        archs = finalists(reported, _learnt(run), run.track)
+        expected = [(arch, seed) for arch in archs for seed in run.track.final.seeds]
         found = [(entry.arch, entry.seed) for entry in run.final]
         if expected != found:
             source.note("final-match", file, 0, "architectures and seeds", expected, found)
     for line, entry in enumerate(run.final, start=1):
         _check_final_names(source, file, line, entry, names)
+
+
+def _learnt(run: Run) -> Iterator[tuple[Work, Measurement]]:
+    """Yield what the run learnt at or before the limit of its budget."""
+    for record, _ in run.trials:
+        if record.counted and record.spent <= run.track.budget.limit and isinstance(record.result, Measurement):
+            yield record.trial.work, record.result
 
 
 def _check_final_names(source: Source, file: str, line: int, entry: FinalForm, names: Names) -> None:

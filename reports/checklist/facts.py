@@ -25,7 +25,12 @@ Cell = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is kept of a run; `passage` is what its trials tell."""
+    """What is kept of a run.
+
+    Attributes:
+        passage: what its trials tell.
+        finalists: how many networks are trained finally.
+    """
 
     spec: RunSpec
     status: str
@@ -37,6 +42,7 @@ class Run:
     final_cost: Cost | None
     passage: Passage
     started: float | None
+    finalists: int
 
     @property
     def folder(self) -> str:
@@ -235,4 +241,4 @@ def _kept(run: RunRecord, plan: Mapping[str, Any], meeting: Meeting) -> Run:
     passage = passage_of(run, plan, meeting)
     final = {arch: dict(metrics) for arch, metrics in run.final.items()}
     kept = (run.spec, run.status, run.reason, run.journal, run.manifest, run.seconds)
-    return Run(*kept, final, run.final_cost, passage, run.started)
+    return Run(*kept, final, run.final_cost, passage, run.started, max(1, len(run.retrained)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,20 +30,25 @@ def cifar10_data(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
+def trials_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 @pytest.mark.slow
 def test_the_whole_path_on_real_images(harness, cifar10_data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "smoke"
     done = harness("run", "cifar10-smoke", "--data-dir", cifar10_data, "--out", folder)
     assert done.returncode == 0, done.stderr
     assert harness("report", folder, "--check").returncode == 0
-    trials = [
-        json.loads(line)
-        for path in folder.glob("runs/training/**/trials.jsonl")
-        for line in path.read_text().splitlines()
-    ]
+    trials = [trial for path in folder.glob("runs/training/**/trials.jsonl") for trial in trials_of(path)]
     values = [trial["result"]["value"] for trial in trials if trial["work"]["epochs"] == 3]
     assert len({trial["work"]["arch"] for trial in trials}) >= 12
     assert max(values) > 15, "real images were learned better than by chance"
+    attached = [trials_of(path) for path in folder.glob("runs/hybrid/petridish_hybrid/**/trials.jsonl")]
+    grown = [trials_of(path) for path in folder.glob("runs/growth/petridish/**/trials.jsonl")]
+    for search in (*attached, *grown):
+        assert {"attach", "grow"} <= {trial["work"]["kind"] for trial in search}
+    assert (folder / "report" / "growth" / "report.html").is_file()
     skipped = {path.parent.parent.parent.name for path in folder.glob("runs/tabular/**/skipped.json")}
     assert skipped == {"hyperband"}
 

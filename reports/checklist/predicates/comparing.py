@@ -9,6 +9,7 @@ from harness.core.canonical import Json, canonical_json, content_hash
 from reports.checklist.facts import Cell, Facts
 from reports.checklist.model import Evidence, Finding
 from reports.checklist.wording import NO_RUN, NO_TRACK, amount, counted, first, short
+from reports.wording import trains_hull
 
 SLACK = 0.1
 """How much further apart than one replicate the mean starts of rows may lie, as a share of the runs of a track."""
@@ -257,10 +258,13 @@ def splits_apart(facts: Facts) -> Finding:
 
 
 def one_candidate(facts: Facts) -> Finding:
-    """Hold if every complete run evaluated one architecture finally: none was chosen by its sealed metric."""
+    """Hold if every complete run evaluated one architecture finally: none was chosen by its sealed metric.
+
+    Where the protocol declares that hulls are trained finally too, the first one is what the run reports.
+    """
     if not facts.done:
         return Finding(None, NO_RUN)
-    many = [run for run in facts.done if len(run.final) > 1]
+    many = [run for run in facts.done if run.finalists > 1 and not trains_hull(facts.plans[run.spec.track])]
     if many:
         text = f"{counted(many, 'run')} with several final candidates, for instance {many[0].spec.id}"
         return Finding(False, text, len(many), facts.in_runs(many, "final.jsonl"))

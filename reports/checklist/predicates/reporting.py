@@ -138,7 +138,7 @@ def _final_price(run: Run, plan: Mapping[str, Any]) -> float | None:
         return recorded
     prices = {"epochs": float(plan["fidelity"]["final"]), "evaluations": 1.0}
     price = prices.get(unit)
-    return None if price is None else price * len(plan["final"]["seeds"])
+    return None if price is None else price * len(plan["final"]["seeds"]) * run.finalists
 
 
 def fields_recorded(facts: Facts, *, environment: Sequence[str], track: Sequence[str]) -> Finding:

@@ -49,6 +49,21 @@ def test_every_attempt_leaves_its_start_and_the_first_one_counts(tmp_path: Path)
     assert "started" not in run.seconds
 
 
+def test_the_first_architecture_is_the_reported_one_and_the_others_are_kept_apart(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run", manifest(), durable=True)
+    for arch, seed, test in (("z", 0, 70.0), ("z", 1, 72.0), ("a", 0, 90.0), ("a", 1, 92.0)):
+        recorder.final(arch, seed, {"test": test}, Cost(12.0))
+    recorder.finish("budget", 1.0, "z")
+    run = read_run(tmp_path / "run", SPEC)
+    assert run.final == {"z": {"test": 71.0}}
+    assert run.finals == {"z": ({"test": 70.0}, {"test": 72.0})}
+    assert run.retrained == {"z": run.finals["z"], "a": ({"test": 90.0}, {"test": 92.0})}
+    assert run.final_cost == Cost(48.0)
+    again = Recorder(tmp_path / "run", manifest(), durable=True)
+    assert again.finals["a", 1] == {"test": 92.0}
+    again.close()
+
+
 def journals(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in JOURNALS}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.core.errors import ReplayDiverged, RulesBroken
+from harness.core.hull import lower_hull
 from harness.core.interfaces import Task
 from harness.core.types import (
     Arch,
@@ -15,6 +17,7 @@ from harness.core.types import (
     Cost,
     Evaluate,
     Failure,
+    Grow,
     Measurement,
     Outcome,
     RunSpec,
@@ -23,7 +26,9 @@ from harness.core.types import (
 )
 from harness.runner import obstacle
 from harness.testing import World, Wrapped, play
+from harness.testing.growing import MULTIPLY_ADDS
 from harness.testing.toy import FULL, TEST
+from harness.testing.world import GROWING
 
 HERE = f"{__name__}:Scripted"
 SCRIPT: list[Work] = []
@@ -215,6 +220,67 @@ def test_every_final_seed_is_evaluated_once() -> None:
     SCRIPT[:] = words("aaaaa")
     book = play(HERE, world(100, final={"seeds": [0, 1, 2]}))
     assert sorted(book.finals) == [("aaaaa", 0), ("aaaaa", 1), ("aaaaa", 2)]
+
+
+class Growing(Wrapped):
+    """The growing toy, which keeps a list of what it is asked to train finally."""
+
+    def __init__(self, tiny: World) -> None:
+        super().__init__(tiny.open())
+        self.trained: list[tuple[Arch, int]] = []
+
+    def final(self, arch: Arch, seed: int) -> Mapping[str, float]:
+        self.trained.append((arch, seed))
+        return super().final(arch, seed)
+
+
+def hull_world(limit: float = 20 * FULL, seeds: Sequence[int] = (0, 1)) -> World:
+    tiny = World(kind=GROWING).changed(budget={"unit": "epochs", "limit": limit})
+    return tiny.changed(objective={"secondary": [MULTIPLY_ADDS]}, final={"models": "hull", "seeds": list(seeds)})
+
+
+def test_the_hull_is_trained_finally_after_what_is_recommended() -> None:
+    tiny = hull_world()
+    book = play("methods.petridish:Petridish", tiny, options={"keep": 1})
+    archs = list(dict.fromkeys(arch for arch, _ in book.finals))
+    learnt = [(entry.trial.work, entry.result) for entry in book.succeeded]
+    points = [
+        (result.metrics[MULTIPLY_ADDS], 100 - result.value)
+        for work, result in learnt
+        if isinstance(work, Evaluate | Grow) and isinstance(result, Measurement)
+    ]
+    members = [work.arch for work, _ in learnt if isinstance(work, Evaluate | Grow)]
+    hull = [members[index] for index in lower_hull(points)]
+    assert archs[0] == book.trials[-1].recommended
+    assert archs[1:] == [arch for arch in hull if arch != archs[0]]
+    assert len(archs) > 1
+    assert list(book.finals) == [(arch, seed) for arch in archs for seed in (0, 1)]
+    benchmark = tiny.open()
+    assert book.final_costs == [benchmark.final_cost(arch) for arch in archs for _ in (0, 1)]
+
+
+def test_the_hull_is_that_of_the_budget() -> None:
+    tiny = hull_world(2.5 * FULL).changed(budget={"overrun": "keep"})
+    SCRIPT[:] = words("aaaaa", "baaaa", "ddddd")
+    book = play(HERE, tiny)
+    assert len(book.told) == 3
+    assert "ddddd" not in {arch for arch, _ in book.finals}, "what is known after the limit does not count"
+    SCRIPT[:] = []
+    assert not play(HERE, tiny).finals
+
+
+def test_what_was_trained_finally_before_a_kill_is_not_trained_again() -> None:
+    tiny = hull_world()
+    options = {"keep": 1}
+    whole = play("methods.petridish:Petridish", tiny, options=options)
+    done = dict(list(whole.finals.items())[:3])
+    torn = whole.torn(len(whole.trials))
+    torn.finals = dict(done)
+    benchmark = Growing(tiny)
+    resumed = play("methods.petridish:Petridish", tiny, options=options, notebook=torn, benchmark=benchmark)
+    assert resumed.finals == whole.finals
+    assert len(benchmark.trained) == len(whole.finals) - len(done)
+    assert not {arch for arch, _ in benchmark.trained} & {next(iter(done))[0]}
 
 
 def test_what_a_benchmark_cannot_do_is_told_before_the_run() -> None:

@@ -18,13 +18,16 @@ from harness.protocol import load
 from harness.store import Study
 from harness.testing import temp_protocol
 from harness.testing.growing import MULTIPLY_ADDS, PARAMETERS
-from harness.testing.toy import FULL
+from harness.testing.toy import FULL, TEST
 from harness.testing.world import GROWING
 from harness.verify import verify
+from reports.checklist.facts import read
+from reports.checklist.predicates.comparing import one_candidate
+from reports.checklist.predicates.reporting import both_accounts
 from reports.drawings import arcs, graphs
-from reports.gallery import gallery_figure, hull_figure, on_hull, tree_figure
+from reports.gallery import Retraining, gallery_figure, gallery_table, hull_figure, on_hull, tree_figure
 from reports.growth import build
-from reports.lineages import Attachment, Lineages, Member, lower_hull, read_lineages
+from reports.lineages import Attachment, Lineages, Member, read_lineages
 from reports.render import render
 from reports.selections import diagnose, margin
 from reports.summary import build as build_summary
@@ -124,7 +127,6 @@ POOL = Lineages(SPEC, members((1, 10, -1), (3, 4, 0), (5, 6, 1)), ())
 
 def test_hull_and_tree() -> None:
     assert on_hull(POOL) == [0, 1]
-    assert lower_hull([(1, 10), (2, 7), (3, 4), (4, 4), (float("nan"), 0)]) == [0, 2]
     assert [member.error for member in POOL.chain(2)] == [10, 4, 6]
     hull = hull_figure(POOL, "h", "", "cost", limit=40.0)
     assert {one.label: one.x for one in hull.series if one.style == "line"} == {
@@ -190,6 +192,87 @@ def test_correlation_of_weight_and_gain() -> None:
     assert diagnose([Lineages(SPEC, (), tuple(rising))]).correlation == pytest.approx(1.0)
     falling = [attachment(("a",), gain=-float(i), a=1.0 + i, b=1.0) for i in range(5)]
     assert diagnose([Lineages(SPEC, (), tuple(falling))]).correlation == pytest.approx(-1.0)
+
+
+@pytest.fixture(scope="module")
+def retrained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
+    """Petridish in two replicates whose hulls are trained finally under three seeds each."""
+    names: Any = registry("benchmarks")
+    folder = tmp_path_factory.mktemp("retrained")
+    path = temp_protocol(
+        folder,
+        methods=[{"name": "petridish", "options": {"keep": 1}}, "random_search"],
+        track={
+            "budget": {"limit": 20 * FULL},
+            "objective": {"secondary": [MULTIPLY_ADDS]},
+            "final": {"models": "hull", "seeds": [0, 1, 2]},
+        },
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(names, "toy", GROWING)
+        loaded = load(path, CATALOGUE)
+        made = Study(folder / "study")
+        conduct(loaded.model, loaded.resolved, made, Settings(Place(None, folder), workers=0), Silent())
+        assert verify(made.folder).findings == ()
+        yield made.record(expand(loaded.model))
+
+
+def test_the_gallery_says_what_each_member_was_tested_at(retrained: StudyRecord) -> None:
+    (table,) = build(retrained).sections[1].tables
+    run = next(run for run in retrained.runs() if run.spec.method == "petridish")
+    hull = [row for row in table.data if row["on_hull"]]
+    assert table.columns[4] == "test (seeds)"
+    for row, shown in zip(hull, table.rows, strict=True):
+        values = [metrics[TEST] for metrics in run.retrained[str(row["arch"])]]
+        assert row["test_mean"] == pytest.approx(sum(values) / 3)
+        assert (row["test_sd"], row["test_seeds"]) == (pytest.approx(0.0), 3)
+        assert shown[4] == f"{sum(values) / 3:.2f} ± 0.00 (3)"
+    beside = next(row for row in table.data if row["arch"] not in run.retrained)
+    assert (beside["test_mean"], beside["test_sd"], beside["test_seeds"]) == (None, None, 0)
+    assert "A dash: not on the hull over toy/multiply-adds" in table.note
+
+
+def test_without_retraining_the_gallery_has_no_test_column(document: Document) -> None:
+    (table,) = document.sections[1].tables
+    assert "test (seeds)" not in table.columns
+    assert "test_mean" not in table.data[0]
+    assert "Test:" not in table.note
+
+
+def test_spread_and_number_of_seeds() -> None:
+    arch = POOL.members[0].arch
+    tested = {
+        (): "-",
+        (70.0,): "70.00 (1 of 3)",
+        (70.0, 72.0): "71.00 ± 1.41 (2 of 3)",
+        (70.0, 71.0, 72.0): "71.00 ± 1.00 (3)",
+    }
+    for values, text in tested.items():
+        pool = replace(POOL, tested={arch: values})
+        table = gallery_table(pool, "g", "", "epochs", Retraining("d/test", 3, "d/multiply-adds"))
+        assert table.rows[0][4] == text
+
+
+def test_methods_are_compared_on_what_they_recommend_and_pay_for_their_hulls(retrained: StudyRecord) -> None:
+    tables = {table.name: table for section in build_summary(retrained).sections for table in section.tables}
+    runs = [run for run in retrained.runs() if run.spec.method == "petridish"]
+    final = next(row for row in tables["per-run"].data if row["method"] == "petridish")
+    assert float(str(final[TEST])) == pytest.approx(runs[0].final[next(iter(runs[0].retrained))][TEST])
+    cost = next(row for row in tables["cost"].data if row["row"] == "petridish")
+    charged = [run.final_cost.epochs for run in runs if run.final_cost]
+    assert cost["final_training_mean"] == pytest.approx(sum(charged) / 2)
+    assert charged[0] == 3 * FULL * len(runs[0].retrained)
+    assert " x " not in dict(zip(tables["cost"].columns, tables["cost"].rows[0], strict=True))["final training"]
+    assert "the final training is the sum over its networks" in tables["cost"].note
+    seeds = next(row for row in tables["tracks"].rows if row[0] == "seeds")
+    assert "final 0, 1, 2 of each network on the hull" in seeds[1]
+
+
+def test_the_checklist_takes_a_declared_hull_for_no_choice_by_sealed_metrics(retrained: StudyRecord) -> None:
+    facts = read(retrained)
+    assert {run.finalists > 1 for run in facts.done} == {True}
+    assert one_candidate(facts).ok
+    assert both_accounts(facts).ok
 
 
 def test_a_study_without_growth_says_so(study: StudyRecord) -> None:

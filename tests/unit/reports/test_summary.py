@@ -217,6 +217,14 @@ def test_an_equal_published_figure_with_little_spread_is_equivalent(make_study: 
     assert "Of 1 published figures, 1 equivalent." in document.sections[0].text
 
 
+def test_a_published_figure_of_an_unknown_number_of_runs_stands_beside_ours_untested(make_study: Make) -> None:
+    table = tables(build(make_study(replicates=30, published=({**published(93.0), "n": None},))))["reproduction"]
+    row = fact(table)
+    assert row["verdict"] == "not tested: how many runs are behind the published figure is not known"
+    assert row["difference"] == pytest.approx(row["mean"] - 93.0)
+    assert table.rows[0][table.columns.index("n, published")] == "-"
+
+
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [

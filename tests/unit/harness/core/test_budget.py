@@ -22,6 +22,17 @@ def test_a_cost_that_is_no_amount_is_refused(seconds: float | None) -> None:
         Budget("train_seconds", 100, "discard").price(Cost(1, seconds))
 
 
+@pytest.mark.parametrize(("unit", "flying"), [("evaluations", 2), ("epochs", 99)])
+def test_what_is_sure_to_be_charged_leaves_no_room(unit: Unit, flying: int) -> None:
+    ledger = Ledger(Budget(unit, 3, "discard"))
+    ledger.charge(1)
+    assert ledger.room(1)
+    assert ledger.room(flying) == (unit == "epochs")
+    ledger.charge(2)
+    assert not ledger.room(1)
+    assert ledger.room(0), "whether anything is asked for at all is said by `open`"
+
+
 def test_the_ledger_closes_at_its_limit_and_not_before() -> None:
     ledger = Ledger(Budget("epochs", 20, "discard"))
     ledger.charge(12)

@@ -103,6 +103,22 @@ def change(text: str, old: str, new: str) -> str:
         ("track: one,", "track: on,", (24, "analysis.published[0].track"), "did you mean 'one'"),
         ("metric: d/test,", "metric: d/tst,", (24, "analysis.published[0].metric"), "did you mean 'd/test'"),
         ("metrics: [d/test]", "metrics: [d/test, d/test]", (12, "tracks[0].final.metrics[1]"), "listed twice"),
+        ("metrics: [d/test]", "metrics: [d/test], models: hull", (12, "tracks[0].final.models"), "names no cost"),
+        ("metrics: [d/test]", "metrics: [d/test], models: hul", (12, "tracks[0].final.models"), "did you mean 'hull'"),
+        # schedules
+        (
+            "replicates: 2",
+            "replicates: 2\n    schedule: recorded",
+            (14, "tracks[0].schedule"),
+            "give 2 or more workers",
+        ),
+        (
+            "replicates: 2",
+            "replicates: 2\n    workers: 1\n    schedule: recorded",
+            (15, "tracks[0].schedule"),
+            "one worker ends in one order only",
+        ),
+        ("replicates: 2", "replicates: 2\n    schedule: real", (14, "tracks[0].schedule"), "needs one of virtual,"),
         # seeds and fidelities
         ("replicates: 2", "replicates: 2\n    seeds: {list: [1]}", (14, "tracks[0].seeds.list"), "1 seeds for 2 repl"),
         ("replicates: 2", "replicates: 2\n    seeds: {list: [1, 1]}", (14, "tracks[0].seeds.list"), "repeats a seed"),

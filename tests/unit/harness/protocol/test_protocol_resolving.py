@@ -25,6 +25,16 @@ def test_the_hash_of_a_protocol_never_changes(valid: str, read: Read) -> None:
     assert read(valid).hash == PINNED
 
 
+def test_a_schedule_enters_the_hash_only_where_it_is_recorded(valid: str, read: Read) -> None:
+    plain = read(valid.replace("replicates: 2", "replicates: 2\n    workers: 2"))
+    virtual = read(valid.replace("replicates: 2", "replicates: 2\n    workers: 2\n    schedule: virtual"))
+    recorded = read(valid.replace("replicates: 2", "replicates: 2\n    workers: 2\n    schedule: recorded"))
+    assert "schedule" not in virtual.resolved["tracks"][0]
+    assert virtual.hash == plain.hash
+    assert recorded.resolved["tracks"][0]["schedule"] == "recorded"
+    assert recorded.hash != plain.hash
+
+
 def test_every_default_is_written_out(valid: str, read: Read) -> None:
     resolved = read(valid).resolved
     assert resolved["schema"] == 1

@@ -90,7 +90,7 @@ def toys() -> Iterator[None]:
 
 
 def protocol() -> Json:
-    """Overrun discarded and kept, one worker and several, failures, partial trainings, a skipped row, lineages."""
+    """Overrun discarded and kept, one worker and several, failures, partial trainings, skips, lineages, hulls."""
     words = ["tiny", "keep", "narrow"]
     whole = tiny_protocol(
         methods=[
@@ -108,7 +108,11 @@ def protocol() -> Json:
         "workers": 3,
     }
     narrow = {"benchmark": {"name": "toy-narrow"}, "budget": {"unit": "evaluations", "limit": 12.0}}
-    growing = {"benchmark": {"name": "toy-growing"}, "objective": {**tiny["objective"], "secondary": [MULTIPLY_ADDS]}}
+    growing = {
+        "benchmark": {"name": "toy-growing"},
+        "objective": {**tiny["objective"], "secondary": [MULTIPLY_ADDS]},
+        "final": {**tiny["final"], "models": "hull", "seeds": [0, 1]},
+    }
     others = {"keep": keep, "narrow": narrow, "growing": growing}
     whole["tracks"] = [tiny, *({**tiny, "id": name, **changes} for name, changes in others.items())]
     return whole

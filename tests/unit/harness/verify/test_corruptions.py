@@ -64,6 +64,10 @@ def sealed(forger: Any, **run: Any) -> Path:
     return Path(forger.run(**run) / "sealed.jsonl")
 
 
+def grown_finals(forger: Any) -> Path:
+    return Path(forger.run("petridish", track="growing") / "final.jsonl")
+
+
 def text(old: str, new: str, line: int = 1) -> Forgery:
     """Change a line of trials.jsonl as text."""
     return lambda forger: forger.raw(
@@ -493,6 +497,18 @@ CAREFUL: dict[str, tuple[str, Forgery]] = {
     "a final seed too many": (
         "final-match",
         lambda f: f.change(f.run() / "final.jsonl", lambda lines: lines.append({**lines[0], "seed": 1})),
+    ),
+    "a network of the hull left out": (
+        "final-match",
+        lambda f: f.change(grown_finals(f), lambda lines: lines.__delitem__(slice(-2, None))),
+    ),
+    "the hull in another order": (
+        "final-match",
+        lambda f: f.change(grown_finals(f), lambda lines: lines.extend([lines.pop(2), lines.pop(2)])),
+    ),
+    "a network that is not on the hull": (
+        "final-match",
+        lambda f: f.change(grown_finals(f), lambda lines: lines.append({**lines[-1], "arch": "aaaaa"})),
     ),
     "a field too many in a line": ("line-form", put(trials, 2, "best so far", "comment")),
     "a cost that is text": ("line-form", put(trials, 2, "9", "result", "cost", "epochs")),

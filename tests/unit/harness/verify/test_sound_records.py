@@ -27,6 +27,9 @@ def test_the_record_holds_what_the_rules_are_about(forger: Any) -> None:
     assert (forger.run("hyperband", track="narrow") / "skipped.json").is_file()
     grown = forger.entries(forger.run("petridish", track="growing") / "trials.jsonl")
     assert {line["work"]["kind"] for line in grown} == {"evaluate", "attach", "grow"}
+    finals = forger.entries(forger.run("petridish", track="growing") / "final.jsonl")
+    assert len({line["arch"] for line in finals}) > 2
+    assert [line["seed"] for line in finals] == [0, 1] * (len(finals) // 2)
     assert len((forger.root / "segments.jsonl").read_text().splitlines()) == 2
 
 
