@@ -274,6 +274,8 @@ PHASES = {
 """Phase -> the names under which its real seconds are recorded."""
 REST = "recording and the rest"
 
+_BESIDE = " Where trials ran side by side, evaluation is the sum over processes, and the definitions are of the clock."
+
 
 def real(trace: Trace, phase: str) -> float:
     """Return the real seconds of a phase of a run; NaN where they are not recorded."""
@@ -294,23 +296,33 @@ def _real(frame: Frame, cells: list[tuple[TrackFrame, Cell]]) -> Table:
             "or trainings. Definition 7 here: searcher, evaluation and selection; Definition 8: with the final "
             "training. Seconds of work that a kill undid are not in it. Real seconds do not repeat to the byte, and "
             "where results are looked up they say nothing of what the trainings took."
+            f"{_BESIDE if any(_beside(track) for track, _ in cells) else ''}"
         ),
         data=tuple(data for _, data in found),
     )
 
 
-def _real_parts(cell: Cell) -> dict[str, Amount]:
+def _beside(track: TrackFrame) -> bool:
+    """Tell whether trials of a run were evaluated side by side, so that their seconds overlap."""
+    return bool(track.plan.get("schedule", "virtual") == "recorded")
+
+
+def _real_parts(track: TrackFrame, cell: Cell) -> dict[str, Amount]:
     runs = complete(cell)
-    identify = list(PHASES)[:3]
-    seconds = {phase: [real(trace, phase) for trace in runs] for phase in (*PHASES, REST)}
-    parts = {phase: over(values) for phase, values in seconds.items()}
-    for name, phases in (("definition 7", identify), ("definition 8", list(PHASES))):
-        parts[name] = over([sum(values) for values in zip(*(seconds[phase] for phase in phases), strict=True)])
-    return parts
+    parts = {phase: over([real(trace, phase) for trace in runs]) for phase in PHASES}
+    walls = [trace.seconds.get("wall", nan) for trace in runs]
+    finals = [real(trace, "final training") for trace in runs]
+    if _beside(track):
+        before = [wall - final for wall, final in zip(walls, finals, strict=True)]
+        return parts | {REST: over([nan for _ in runs]), "definition 7": over(before), "definition 8": over(walls)}
+    identified = [sum(real(trace, phase) for phase in list(PHASES)[:3]) for trace in runs]
+    both = [first + final for first, final in zip(identified, finals, strict=True)]
+    rest = [real(trace, REST) for trace in runs]
+    return parts | {REST: over(rest), "definition 7": over(identified), "definition 8": over(both)}
 
 
 def _real_line(frame: Frame, track: TrackFrame, cell: Cell) -> tuple[tuple[str, ...], dict[str, Json]]:
-    parts = _real_parts(cell)
+    parts = _real_parts(track, cell)
     data = _real_data(frame, track, cell, parts)
     tuning = data["tuning_seconds"]
     whole = data["all_runs_and_tuning_seconds"]

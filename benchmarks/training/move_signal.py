@@ -1,10 +1,10 @@
 """Measure whether the scores of candidates foretell what their moves are worth: every legal move, and no search.
 
 `python -m benchmarks.training.move_signal CSV MARKDOWN [PARENTS]` trains parents on CIFAR-10 at a reduced scale,
-attaches all their moves in every case (each arm, and one setting of the attachment changed at a time), and ranks the
-moves by their scores and by what NAS-Bench-201 says that each of them gains (the table and the images are read from
-NAS_DATA_DIR). Every parent is written to the CSV as soon as it is measured, and a CSV that is there is gone on from;
-then the table is put between the two marks of the Markdown file.
+attaches all their moves in every case (the arms in which candidates learn, then one setting of the attachment changed
+at a time), and ranks the moves by their scores and by what NAS-Bench-201 says that each gains (the table and the
+images are read from NAS_DATA_DIR). Every parent is written to the CSV as soon as it is measured, and a CSV that is
+there is gone on from; then the table is put between the two marks of the Markdown file.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ CASES = (
     Case("no penalty", penalty=0.0),
     Case("scale 1/5,000", scale=1 / 5000),
 )
-"""The arms, then what may take the signal away, one at a time from `sg+sf`: too little training, the penalty, and the
-scale of the published program, one over the images."""
+"""The arms in which candidates learn (`soft-gateback` never moves), then what may take the signal away, one at a time
+from `sg+sf`: too little training, the penalty, and the scale of the published program, one over the images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,8 @@ Score = Callable[[Mapping[str, float], Move], float]
 def _spread(scores: Mapping[str, float], move: Move) -> float:
     """Return the weight times the size of what it weighs, and times that of the gradient at the node.
 
-    A weight alone depends on the scale of its candidate: a convolution ends in a normalisation, a pooling does not.
+    A weight alone depends on the scale of its candidate: a convolution ends in a normalisation, a pooling does not. A
+    candidate whose output does not align at all counts 0, whatever its size.
     """
     cosine = -scores[f"{move}|-cos"]
     return scores[move] * scores[f"{move}|<g,c>"] / cosine if cosine else 0.0
@@ -182,16 +183,16 @@ def _figures(found: Measurement, moves: Sequence[Move], gains: Sequence[float]) 
     """Return what the scores of one attachment say of the gains, which are in points.
 
     `tau_SCORE`: Kendall's tau-b between one of `SCORES` and the gain. `gain_chosen`: of the move with the largest
-    weight; `gain_mean` and `gain_best` of all.
+    weight, the mean where several have it; `gain_mean` and `gain_best` of all.
     """
     before = next(value for name, value in found.metrics.items() if "/valid-before@attach" in name)
     after = next(value for name, value in found.metrics.items() if "/valid@attach" in name)
-    weights = [found.scores[move] for move in moves]
+    weights = np.array([found.scores[move] for move in moves])
     return {
         "valid_before": round(before, 2),
         "valid_after": round(after, 2),
         **{f"tau_{name}": _tau([score(found.scores, move) for move in moves], gains) for name, score in SCORES.items()},
-        "gain_chosen": round(gains[int(np.argmax(weights))], 4),
+        "gain_chosen": round(float(np.mean(np.array(gains)[weights == weights.max()])), 4),
         "gain_mean": round(float(np.mean(gains)), 4),
         "gain_best": round(max(gains), 4),
     }

@@ -109,7 +109,9 @@ def _finals(folder: Path, lines: list[str]) -> dict[str, list[dict[str, float]]]
 
 
 def _mean(seeds: list[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(values[name] for values in seeds) / len(seeds) for name in seeds[0]}
+    """Return the mean of each metric that every final seed has: one that diverged leaves none."""
+    shared = [name for name in seeds[0] if all(name in values for values in seeds)]
+    return {name: sum(values[name] for values in seeds) / len(seeds) for name in shared}
 
 
 def _final_cost(folder: Path, lines: list[str]) -> Cost | None:

@@ -19,10 +19,11 @@ from benchmarks.training.growth_family import GrowthFamily
 from benchmarks.training.growth_settings import GrowthConfig
 from benchmarks.training.nursery import PASSES, phase_cost
 from benchmarks.training.phases import Phase, Regime
+from harness.core.hull import finalists
 from harness.core.interfaces import Task
 from harness.core.schema import Track
 from harness.core.seeds import SeedTree
-from harness.core.types import Attach, Capability, Cost, Evaluate, Grow, Measurement, Trial
+from harness.core.types import Attach, Capability, Cost, Evaluate, Grow, Measurement, Trial, Work
 from harness.plan import CATALOGUE
 from harness.protocol import load
 from methods.petridish import Petridish
@@ -36,8 +37,8 @@ FINAL = "final trainings"
 
 SAID = f"""\
 `{PROTOCOL}`: {{jobs:,}} jobs played out without any training, with accuracies made up (they rise with the logarithm of
-the multiply-adds, and scatter), medians of {PLAYS} plays; then the final trainings of the largest network of each. The
-pace is that of {STEPS} steps of one thread of this machine, on the seed cell: bare, with all its candidates, and in the
+the multiply-adds, and scatter), medians of {PLAYS} plays; then the final trainings of the hull of each. The pace is
+that of {STEPS} steps of one thread of this machine, on the seed cell: bare, with all its candidates, and in the
 final skeleton. Hours: at that pace. On a GPU they are unknown until somebody measures the pace there."""
 
 COLUMNS = ("job", "jobs", "multiply-adds", "pace here, 1e9 a second", "hours")
@@ -45,11 +46,11 @@ COLUMNS = ("job", "jobs", "multiply-adds", "pace here, 1e9 a second", "hours")
 
 @dataclass
 class Play:
-    """One search: its jobs and what they are charged, by kind, and the most multiply-adds of a final network."""
+    """One search: its jobs and what they are charged, by kind, and the multiply-adds of each final network."""
 
     jobs: Counter[str] = field(default_factory=Counter)
     charged: Counter[str] = field(default_factory=Counter)
-    largest: int = 0
+    finals: list[int] = field(default_factory=list)
 
 
 def sections() -> list[Section]:
@@ -76,7 +77,7 @@ def final(track: Track, config: GrowthConfig, plays: list[Play]) -> tuple[float,
     """Return the final trainings and what they are charged."""
     known, seeds = facts(config.dataset), len(track.final.seeds)
     images = seeds * track.fidelity.final * (known.train + known.valid)
-    return seeds, PASSES * images * median(one.largest for one in plays)
+    return seeds * median(len(one.finals) for one in plays), PASSES * images * median(sum(one.finals) for one in plays)
 
 
 def play(track: Track, config: GrowthConfig, options: Options, seed: int) -> Play:
@@ -86,6 +87,7 @@ def play(track: Track, config: GrowthConfig, options: Options, seed: int) -> Pla
         space, track.objective.metric, "maximize", track.fidelity.search, (track.fidelity.search,),
         frozenset(Capability), track.budget.unit, track.budget.limit,
     )  # fmt: skip
+    learnt: list[tuple[Work, Measurement]] = []
     method, images = Petridish(task, np.random.default_rng([seed, 1]), options), facts(config.dataset).train
     for number in range(int(track.budget.limit)):
         work = method.ask()
@@ -95,8 +97,11 @@ def play(track: Track, config: GrowthConfig, options: Options, seed: int) -> Pla
         cost = phase_cost(work, passed, bare, images, work.epochs, images)
         found.jobs[kind] += 1
         found.charged[kind] += int(cost.multiply_adds or 0)
-        found.largest = max(found.largest, config.final_skeleton().count(space.plan(work.arch)).multiply_adds)
-        method.tell(Trial(number, work, seed), answered(work, cost, space.count(work.arch), track, rng))
+        measured = answered(work, cost, space.count(work.arch), track, rng)
+        method.tell(Trial(number, work, seed), measured)
+        learnt.append((work, measured))
+    archs = finalists(method.recommend(), learnt, track)
+    found.finals = [config.final_skeleton().count(space.plan(arch)).multiply_adds for arch in archs]
     return found
 
 

@@ -64,6 +64,17 @@ def test_the_first_architecture_is_the_reported_one_and_the_others_are_kept_apar
     again.close()
 
 
+@pytest.mark.parametrize("diverged", [0, 1, 2])
+def test_a_final_seed_that_diverged_leaves_no_mean(tmp_path: Path, diverged: int) -> None:
+    recorder = Recorder(tmp_path / "run", manifest(), durable=True)
+    for seed in range(3):
+        recorder.final("z", seed, {} if seed == diverged else {"test": 70.0}, Cost(12.0))
+    recorder.finish("budget", 1.0, "z")
+    run = read_run(tmp_path / "run", SPEC)
+    assert run.final == {"z": {}}
+    assert [bool(metrics) for metrics in run.finals["z"]] == [seed != diverged for seed in range(3)]
+
+
 def journals(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in JOURNALS}
 

@@ -260,11 +260,12 @@ def test_the_hull_is_trained_finally_after_what_is_recommended() -> None:
 
 
 def test_the_hull_is_that_of_the_budget() -> None:
-    tiny = hull_world(2.5 * FULL).changed(budget={"overrun": "keep"})
-    SCRIPT[:] = words("aaaaa", "baaaa", "ddddd")
+    tiny, larger = (hull_world(limit * FULL).changed(budget={"overrun": "keep"}) for limit in (2.5, 4.5))
+    SCRIPT[:] = words("aaaaa", "baaaa", "abcda", "aaaaa")
     book = play(HERE, tiny)
     assert len(book.told) == 3
-    assert "ddddd" not in {arch for arch, _ in book.finals}, "what is known after the limit does not count"
+    assert "abcda" not in {arch for arch, _ in book.finals}, "what is known after the limit does not count"
+    assert "abcda" in {arch for arch, _ in play(HERE, larger).finals}, "it is on the hull of what counts"
     SCRIPT[:] = []
     assert not play(HERE, tiny).finals
 

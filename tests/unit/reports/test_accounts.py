@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import isnan
 from statistics import fmean, stdev
 from typing import Any
 
@@ -147,6 +148,18 @@ class TestReal:
         assert found["definition_7_seconds_mean"] == 0.9375
         assert found["definition_8_seconds_mean"] == 4.9375
         assert found["all_runs_and_tuning_seconds"] == 5 * 5.0
+
+    def test_where_trials_run_side_by_side_the_definitions_are_of_the_clock(self, make_study: Make) -> None:
+        study = make_study()
+        track = {**study.protocol["tracks"][0], "schedule": "recorded"}  # type: ignore[index, call-overload, dict-item]
+        beside = table(with_protocol(study, tracks=[track]), "cost-real")
+        found = row_of(beside, "random_search")
+        assert found["evaluation_seconds_mean"] == 0.5
+        assert found["definition_7_seconds_mean"] == 5.0 - 4.0
+        assert found["definition_8_seconds_mean"] == 5.0
+        assert isnan(float(str(found["recording_and_the_rest_seconds_mean"])))
+        assert "side by side" in beside.note
+        assert "side by side" not in table(study, "cost-real").note
 
     def test_older_records_say_unknown(self, make_study: Make) -> None:
         seconds = {"ask": 0.1, "evaluate": 0.2, "tell": 0.1}

@@ -59,6 +59,7 @@ def test_a_score_in_the_order_of_the_gains_has_tau_one_and_chooses_the_best() ->
 def test_scores_that_are_all_equal_order_nothing() -> None:
     figures = _figures(attachment((0.1, 0.1, 0.1)), MOVES, GAINS)
     assert (figures["tau_weight"], figures["tau_slope"]) == (0.0, 0.0)
+    assert figures["gain_chosen"] == figures["gain_mean"], "nothing is chosen, whatever the order of the moves"
 
 
 def test_a_falling_slope_promises_a_gain() -> None:
