@@ -293,6 +293,10 @@ class Crew(Generic[Job, Value]):
         """Start a job, or let it wait for the first worker that is free."""
         self._pool.add(job, self._size)
 
+    def dismiss(self) -> None:
+        """End the workers when no job is left; the next job would start others."""
+        self._pool.stop(Worker.dismiss)
+
     def next(self) -> Done[Job, Value]:
         """Wait for the end of a job; there must be one that was given and not told yet.
 

@@ -133,6 +133,9 @@ class _Evaluators:
         result, sealed = done.result()
         return done.job.trial.id, Outcome(result_from_json(result), sealed), done.seconds
 
+    def dismiss(self) -> None:
+        self.crew.dismiss()
+
 
 @contextmanager
 def _crew(job: Job, track: Track) -> Iterator[_Evaluators | None]:

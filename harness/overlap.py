@@ -21,6 +21,10 @@ class Crew(Protocol):
         """Wait for a trial to end; return its id, its outcome and the seconds that it took."""
         ...
 
+    def dismiss(self) -> None:
+        """Let everybody go, with what they hold in memory; no trial is left."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

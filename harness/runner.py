@@ -89,6 +89,8 @@ def execute(
     search = _Search(spec, track, benchmark, recorder, listener)
     # An earlier attempt's outcomes stand in the order in which they landed.
     reason = search.loop() if crew is None else search.overlap(Overlap(crew, order or recorder.outcomes))
+    if crew is not None:
+        crew.dismiss()  # the final trainings want the memory
     watch = Stopwatch()
     chosen = search.choose()
     recorder.phase("selection", watch.lap())

@@ -60,6 +60,16 @@ def test_processes_start_as_they_are_needed_and_stay(jobs):
     assert found[0]["interrupt_ignored"]
 
 
+def test_workers_that_are_dismissed_are_gone_and_others_come_for_the_next_job(jobs):
+    with Crew(jobs.wait_then_name, 2) as crew:
+        crew.give(("first", 0.0))
+        assert crew.next().result() == "first"
+        crew.dismiss()
+        assert not multiprocessing.active_children()
+        crew.give(("second", 0.0))
+        assert crew.next().result() == "second"
+
+
 def test_jobs_wait_for_a_free_worker(jobs):
     with Crew(jobs.square, 2) as crew:
         for number in range(7):

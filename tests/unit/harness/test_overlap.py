@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ from harness.core.interfaces import Benchmark, Task
 from harness.core.records import TrialRecord
 from harness.core.types import Arch, Capability, Evaluate, Failure, Measurement, Outcome, Think, Trial, Work
 from harness.testing import World, play
-from harness.testing.toy import FULL
+from harness.testing.toy import FULL, Wrapped
 from harness.testing.world import Notebook
 from harness.verify.course import Course, Step, follow
 
@@ -64,6 +64,7 @@ class Pretended:
     flying: list[Trial] = field(default_factory=list)
     most: int = 0
     evaluated: list[int] = field(default_factory=list)
+    dismissed: bool = False
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.rule)
@@ -77,6 +78,10 @@ class Pretended:
         trial = self.flying.pop(places.get(self.rule, self.rng.randrange(len(self.flying))))
         self.evaluated.append(trial.id)
         return trial.id, self.benchmark.evaluate(trial), 0.5
+
+    def dismiss(self) -> None:
+        assert not self.flying
+        self.dismissed = True
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +123,18 @@ def test_trials_land_as_they_end_and_the_next_is_asked_for_then() -> None:
     assert [entry.spent for entry in book.trials] == [9, 18, 27, 36], "what is charged has ended"
     assert book.reason == "exhausted"
     assert list(book.finals) == [("aaaaa", 0)]
+
+
+def test_the_crew_is_let_go_before_the_final_trainings() -> None:
+    class Watched(Wrapped):
+        def final(self, arch: Arch, seed: int) -> Mapping[str, float]:
+            assert crew.dismissed
+            return super().final(arch, seed)
+
+    SCRIPT[:] = words("aaaaa", "bbbbb")
+    tiny = world(100)
+    crew = Pretended(tiny.open(), "oldest")
+    assert play(HERE, tiny, benchmark=Watched(tiny.open()), crew=crew).finals
 
 
 def test_as_many_are_in_the_air_as_there_are_workers() -> None:
