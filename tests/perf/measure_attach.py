@@ -57,8 +57,10 @@ class Setting:
         """Return the phase with these moves attached, ready to run."""
         network = self.family.found(self.arch, 1)
         attached = self.family.attach(network, self.work(moves), 1)
-        regime = Regime(self.recipe, self.split, replace(self.split, labels=self.split.labels[:32]), 1, "measurements")
-        return Phase(attached, regime, 1, SeedTree.root("measurements", 1))
+        few = replace(self.split, pixels=self.split.pixels[:32], labels=self.split.labels[:32])
+        return Phase(
+            attached, Regime(self.recipe, self.split, few, 1, "measurements"), 1, SeedTree.root("measurements", 1)
+        )
 
     def work(self, moves: Sequence[Move]) -> Attach:
         return Attach(Evaluate(self.arch, 1), tuple(moves), "sg+sf", 1)
