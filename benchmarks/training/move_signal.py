@@ -86,9 +86,8 @@ class Setting:
             phase_learning_rate=0.025,
             cosine="step",
             flip=True,
-            crop_padding=4,
             engine="channels-last",
-            parent_epochs=48,
+            parent_epochs=36,
         )
     )
     cases: tuple[Case, ...] = CASES
