@@ -6,8 +6,8 @@ must hold; the same command gives the same bytes.
 
 from __future__ import annotations
 
+import argparse
 import copy
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,17 +19,19 @@ from torch.nn import functional
 
 from benchmarks.spaces.nb201 import CONV_1X1, CONV_3X3, NONE, SKIP, Skeleton, compose
 from benchmarks.spaces.nb201_moves import GrowingNasBench201
+from benchmarks.training import measured
 from benchmarks.training.attach import ARMS, Attached
 from benchmarks.training.determinism import bitwise
 from benchmarks.training.evaluate import Resident
 from benchmarks.training.nb201_growing import NB201Family
 from benchmarks.training.phases import Phase, Regime
 from benchmarks.training.recipe import Recipe
-from harness.core.errors import UsageError
 from harness.core.seeds import SeedTree
 from harness.core.types import Attach, Evaluate, Move
 
-BEGIN, END = "<!-- arms begin -->", "<!-- arms end -->"
+PART = "arms"
+"""Of the page that holds the table."""
+
 STEPS = 20
 IMAGES = 160
 
@@ -200,24 +202,17 @@ def table() -> str:
     with bitwise(1):
         columns = {name: measure(arm, scale) for name, (arm, scale) in COLUMNS.items()}
     quantities = next(iter(columns.values()))
-    rows = [("", *columns), ("---",) * (len(columns) + 1)]
-    rows += [(quantity, *(column[quantity] for column in columns.values())) for quantity in quantities]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = [(quantity, *(column[quantity] for column in columns.values())) for quantity in quantities]
+    return measured.table([("", *columns), *rows])
 
 
-def write(path: Path) -> None:
-    """Put the table between the marks of a Markdown file.
-
-    Raises:
-        UsageError: the file does not hold both marks.
-    """
-    text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{path}: the marks '{BEGIN}' and '{END}' are not both there; write them where it belongs")
-    path.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}", encoding="utf-8")
+def _command() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.attach_table", description=__doc__)
+    parser.add_argument("page", type=Path, nargs="?", default=Path("docs/petridish.md"), help="a Markdown file")
+    page = parser.parse_args().page
+    measured.check(page, PART)
+    measured.put(page, PART, table())
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/petridish.md"))
+    measured.answer(_command)

@@ -6,8 +6,8 @@ taken as it is), and puts the last epoch of every candidate as a table between t
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from benchmarks.spaces.nb201 import NasBench201
+from benchmarks.training import measured
 from benchmarks.training.digits201 import DIGITS_201, Definition, course, plan, train_bundle
-from harness.core.errors import UsageError
 from harness.core.seeds import SeedTree
 
-BEGIN, END = "<!-- pilot begin -->", "<!-- pilot end -->"
+PART = "pilot"
+"""Of the page that holds the table."""
+
 CELLS = 64
 SEEDS = (100, 101, 102, 103, 104, 105)
 """Not the seeds of the table, so that the choice saw none of its networks."""
@@ -125,8 +127,7 @@ def table(source: Path) -> str:
         "seed deviation",
         "quartiles and best (%)",
     )
-    lines = [columns, ("---",) * len(columns), *(_line(name, row) for name, row in last.items())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return measured.table([columns, *(_line(name, row) for name, row in last.items())])
 
 
 def _line(name: str, row: Mapping[str, str]) -> tuple[str, ...]:
@@ -135,22 +136,16 @@ def _line(name: str, row: Mapping[str, str]) -> tuple[str, ...]:
     return name, *figures, f"{100 * float(row['tied_best']):.1f} %", f"{float(row['seed_sd']):.1f}", spread
 
 
-def write(source: Path, target: Path) -> None:
-    """Put the table between the marks of a Markdown file.
-
-    Raises:
-        UsageError: the file does not hold both marks.
-    """
-    text = target.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{target}: the marks '{BEGIN}' and '{END}' are not both there; write them where it belongs")
-    target.write_text(f"{before}{BEGIN}\n\n{table(source)}\n\n{END}{after}", encoding="utf-8")
+def _command() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.digits201_pilot", description=__doc__)
+    parser.add_argument("csv", type=Path, help="what was measured, or is to be")
+    parser.add_argument("page", type=Path, help="a Markdown file")
+    options = parser.parse_args()
+    measured.check(options.page, PART)
+    if not options.csv.exists():
+        pilot(options.csv)
+    measured.put(options.page, PART, table(options.csv))
 
 
 if __name__ == "__main__":
-    measured, page = Path(sys.argv[1]), Path(sys.argv[2])
-    if not measured.exists():
-        pilot(measured)
-    write(measured, page)
+    measured.answer(_command)

@@ -9,10 +9,10 @@ there is gone on from; then the table is put between the two marks of the Markdo
 
 from __future__ import annotations
 
+import argparse
 import csv
 import math
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,13 +24,17 @@ from rich.progress import track
 from scipy import stats
 
 from benchmarks.spaces.nb201_moves import GrowingNasBench201, is_live
+from benchmarks.training import measured
 from benchmarks.training.hybrid import HybridConfig, NB201Hybrid
+from harness.core.canonical import content_hash
 from harness.core.errors import DataMissing, UsageError
 from harness.core.interfaces import Place, Query
 from harness.core.seeds import SeedTree
 from harness.core.types import Arch, Attach, Evaluate, Measurement, Move, Trial
 
-BEGIN, END = "<!-- signal begin -->", "<!-- signal end -->"
+PART = "signal"
+"""Of the page that holds the table."""
+
 EPOCHS = 200
 QUERY = Query(f"cifar10/valid@{EPOCHS}ep(25k) mean-of-trials", ("cifar10/multiply-adds",), (), EPOCHS, EPOCHS)
 
@@ -138,21 +142,31 @@ def measure(target: Path, setting: Setting, place: Place) -> None:
 
     Raises:
         DataMissing: the table or the images are absent.
+        UsageError: the CSV holds rows of another setting.
     """
     benchmark = NB201Hybrid(setting.config, place, QUERY)
-    known = {(row["parent"], row["case"]) for row in read(target)} if target.exists() else set()
+    identity = content_hash([benchmark.manifest(), setting.seed])[:12]
+    rows = read(target) if target.exists() else []
+    for row in rows:
+        if row.get("setting") != identity:
+            raise UsageError(
+                f"{target}: its rows were measured under the setting {row.get('setting')}, and this one is {identity}; "
+                "means over both would mean nothing: name another CSV"
+            )
+    known = {(row["parent"], row["case"]) for row in rows}
     console = Console(stderr=True)
     for arch in track(parents(setting), "parents", console=console, disable=not console.is_terminal):
         missing = [case for case in setting.cases if (arch, case.name) not in known]
-        rows = _rows(benchmark, setting, arch, missing) if missing else []
+        found = _rows(benchmark, setting, arch, missing) if missing else []
         fresh = not target.exists()
         with target.open("a", encoding="utf-8", newline="") as file:
-            for row in rows:
-                writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+            for figures in found:
+                line: Row = {"setting": identity, **figures}
+                writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
                 if fresh:
                     writer.writeheader()
                     fresh = False
-                writer.writerow(row)
+                writer.writerow(line)
 
 
 def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, cases: Sequence[Case]) -> list[Row]:
@@ -224,15 +238,15 @@ _COLUMNS = {
 def table(rows: Sequence[Mapping[str, str]]) -> str:
     """Return means over parents with 95 % intervals (Student's t) as a Markdown table, a line for each case."""
     cases = list(dict.fromkeys(row["case"] for row in rows))
-    lines: list[Sequence[str]] = [("case", "parents", *_COLUMNS.values()), ("---",) * (len(_COLUMNS) + 2)]
+    lines: list[Sequence[str]] = [("case", "parents", *_COLUMNS.values())]
     for case in cases:
         of_case = [_derived(row) for row in rows if row["case"] == case]
         lines.append((case, str(len(of_case)), *(_interval([row[key] for row in of_case]) for key in _COLUMNS)))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return measured.table(lines)
 
 
 def _derived(row: Mapping[str, str]) -> dict[str, float]:
-    numbers = {key: float(value) for key, value in row.items() if key not in ("parent", "case")}
+    numbers = {key: float(value) for key, value in row.items() if key not in ("setting", "parent", "case")}
     return numbers | {
         "above_random": numbers["gain_chosen"] - numbers["gain_mean"],
         "left": numbers["gain_best"] - numbers["gain_chosen"],
@@ -248,20 +262,6 @@ def _interval(values: Sequence[float]) -> str:
     return f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]"
 
 
-def write(source: Path, target: Path) -> None:
-    """Put the table between the marks of a Markdown file.
-
-    Raises:
-        UsageError: the file does not hold both marks.
-    """
-    text = target.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{target}: the marks '{BEGIN}' and '{END}' are not both there; write them where it belongs")
-    target.write_text(f"{before}{BEGIN}\n\n{table(read(source))}\n\n{END}{after}", encoding="utf-8")
-
-
 def _place() -> Place:
     folder = os.environ.get("NAS_DATA_DIR")
     if not folder:
@@ -270,7 +270,18 @@ def _place() -> Place:
     return Place(Path(folder), Path(cache))
 
 
+def _command() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.move_signal", description=__doc__)
+    parser.add_argument("csv", type=Path, help="what was measured so far, gone on from")
+    parser.add_argument("page", type=Path, help="a Markdown file")
+    parser.add_argument("parents", type=int, nargs="?", default=Setting().parents, help="default: %(default)s")
+    options = parser.parse_args()
+    if options.parents < 1:
+        raise UsageError(f"parents: {options.parents} measures nothing; give 1 or more")
+    measured.check(options.page, PART)
+    measure(options.csv, replace(Setting(), parents=options.parents), _place())
+    measured.put(options.page, PART, table(read(options.csv)))
+
+
 if __name__ == "__main__":
-    measured, page = Path(sys.argv[1]), Path(sys.argv[2])
-    measure(measured, replace(Setting(), parents=int(sys.argv[3])) if sys.argv[3:] else Setting(), _place())
-    write(measured, page)
+    measured.answer(_command)

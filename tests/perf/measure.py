@@ -6,9 +6,8 @@ the clock; only the training of known cells needs CIFAR-10 and its table, from t
 
 from __future__ import annotations
 
+import argparse
 import platform
-import re
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.spaces.nb201 import Skeleton
+from benchmarks.training import measured
 from benchmarks.training.evaluate import Resident
 from benchmarks.training.fit import Course
 from benchmarks.training.recipe import Recipe
@@ -44,12 +44,8 @@ def render(sections: Sequence[Section]) -> str:
     """Return the Markdown of one part: the machine, then what each section says and its table."""
     lines = [f"* {name}: {value}" for name, value in machine().items()]
     for text, columns, rows in sections:
-        lines += ["", text, "", row(columns), row(["---"] * len(columns)), *map(row, rows)]
+        lines += ["", text, "", measured.table([columns, *rows])]
     return "\n".join(lines)
-
-
-def row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def machine() -> dict[str, str]:
@@ -72,16 +68,13 @@ def machine() -> dict[str, str]:
 
 
 def main() -> None:
-    part, path = sys.argv[1], Path(sys.argv[2])
-    begin, end = f"<!-- {part} begin -->", f"<!-- {part} end -->"
-    before = path.read_text(encoding="utf-8")
-    if not (part in {"cpu", "attach", "paper", "gpu"} and begin in before and end in before):
-        sys.exit(f"{path}: no marks {begin} and {end}; name cpu, attach, paper or gpu, and a page that holds them")
-    text = render(import_module(f"measure_{part}").sections())
-    before = path.read_text(encoding="utf-8")  # somebody may have edited it meanwhile
-    whole = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
-    path.write_text(whole.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", before), encoding="utf-8")
+    parser = argparse.ArgumentParser(prog="python tests/perf/measure.py", description=__doc__)
+    parser.add_argument("part", choices=["cpu", "attach", "paper", "gpu"])
+    parser.add_argument("page", type=Path, help="a Markdown file")
+    options = parser.parse_args()
+    measured.check(options.page, options.part)
+    measured.put(options.page, options.part, render(import_module(f"measure_{options.part}").sections()))
 
 
 if __name__ == "__main__":
-    main()
+    measured.answer(main)

@@ -70,8 +70,8 @@ def test_no_arm_is_left_out():
 
 def test_the_page_shows_this_table():
     page = (Path(__file__).parents[4] / "docs" / "petridish.md").read_text(encoding="utf-8")
-    _, _, shown = page.partition(attach_table.BEGIN)
-    header, _, *rows = [line.strip("| ").split(" | ") for line in shown.split(attach_table.END)[0].strip().splitlines()]
+    shown = page.partition(f"<!-- {attach_table.PART} begin -->")[2].partition("<!--")[0]
+    header, _, *rows = [line.strip("| ").split(" | ") for line in shown.strip().splitlines()]
     columns = {arm: tuple(row[1 + index] for row in rows) for index, arm in enumerate(header)}
     assert columns == EXPECTED
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.training.digits201 import DIGITS_201
-from benchmarks.training.digits201_pilot import BEGIN, END, SEEDS, pilot, reliability, sample, table, write
-from harness.core.errors import UsageError
+from benchmarks.training.digits201_pilot import SEEDS, pilot, reliability, sample, table
 
 SHORT = replace(DIGITS_201, recipe=replace(DIGITS_201.recipe, epochs=2))
 
@@ -32,22 +31,9 @@ def test_the_pilot_saw_no_network_of_the_table() -> None:
 
 
 def test_a_pilot_becomes_a_table(tmp_path: Path) -> None:
-    measured, page = tmp_path / "pilot.csv", tmp_path / "page.md"
+    measured = tmp_path / "pilot.csv"
     pilot(measured, {"short": SHORT}, cells=8)
     with measured.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["candidate"], row["epoch"]) for row in rows] == [("short", "1"), ("short", "2")]
-    page.write_text(f"before {BEGIN}\nold\n{END} after", encoding="utf-8")
-    write(measured, page)
-    text = page.read_text(encoding="utf-8")
-    assert text.startswith("before ") and text.endswith(" after") and "old" not in text  # noqa: PT018 - one text
     assert f"{float(rows[1]['tau_triples']):.2f}" in table(measured).splitlines()[-1]
-
-
-def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
-    measured, page = tmp_path / "pilot.csv", tmp_path / "page.md"
-    measured.write_text("candidate\n", encoding="utf-8")
-    page.write_text("nothing", encoding="utf-8")
-    with pytest.raises(UsageError, match="marks"):
-        write(measured, page)
-    assert page.read_text(encoding="utf-8") == "nothing"

@@ -12,9 +12,7 @@ import pytest
 from benchmarks.spaces.nb201_moves import GrowingNasBench201, is_live
 from benchmarks.training.hybrid import HybridConfig
 from benchmarks.training.move_signal import (
-    BEGIN,
     CASES,
-    END,
     FEWEST,
     Case,
     Setting,
@@ -23,11 +21,12 @@ from benchmarks.training.move_signal import (
     parents,
     read,
     table,
-    write,
 )
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 from harness.core.types import Cost, Measurement, Move
+from harness.plan import CATALOGUE
+from harness.protocol import build, load
 
 MOVES = (Move("a"), Move("b"), Move("c"))
 GAINS = [1.0, 3.0, -2.0]
@@ -97,10 +96,8 @@ def test_parents_are_distinct_live_cells_that_do_not_depend_on_how_many_are_aske
     assert parents(replace(TINY, parents=5)) == chosen[:5]
 
 
-def test_a_measurement_goes_on_from_its_csv_and_becomes_a_table(
-    data_dir: Path, cache_dir: Path, tmp_path: Path
-) -> None:
-    target, page, place = tmp_path / "signal.csv", tmp_path / "page.md", Place(data_dir, cache_dir)
+def test_a_measurement_goes_on_from_its_csv_and_from_no_other(data_dir: Path, cache_dir: Path, tmp_path: Path) -> None:
+    target, place = tmp_path / "signal.csv", Place(data_dir, cache_dir)
     measure(target, TINY, place)
     rows = read(target)
     assert [row["case"] for row in rows] == ["sg+sf", "without stops"]
@@ -112,14 +109,12 @@ def test_a_measurement_goes_on_from_its_csv_and_becomes_a_table(
         writer.writerow(rows[0])
     measure(target, TINY, place)
     assert target.read_bytes() == whole
-    page.write_text(f"before {BEGIN}\nold\n{END} after", encoding="utf-8")
-    write(target, page)
-    assert table(rows) in page.read_text(encoding="utf-8")
+    assert table(rows).splitlines()[2].startswith("| sg+sf | 1 |")
+    with pytest.raises(UsageError, match="another CSV"):
+        measure(target, replace(TINY, config=replace(TINY.config, learning_rate=0.01)), place)
+    assert target.read_bytes() == whole
 
 
-def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("nothing", encoding="utf-8")
-    with pytest.raises(UsageError, match="marks"):
-        write(tmp_path / "absent.csv", page)
-    assert page.read_text(encoding="utf-8") == "nothing"
+def test_what_is_measured_is_what_the_hybrid_comparison_trains() -> None:
+    benchmark = load("petridish-nb201-hybrid", CATALOGUE).model.tracks[0].benchmark
+    assert Setting().config == build(HybridConfig, benchmark.options)

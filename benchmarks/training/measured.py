@@ -1,0 +1,62 @@
+"""Keep what was measured in pages, and answer the commands that measure it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from harness.core.errors import HarnessError, UsageError
+
+INTERRUPTED = 130
+
+
+def answer(command: Callable[[], None]) -> NoReturn:
+    """Carry a command out and leave with its exit code; an error is one line that ends in the next step."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        command()
+    except HarnessError as error:
+        errors.print(f"error: {error}", markup=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        errors.print("stopped; what was measured is kept, and the same command goes on", markup=False)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def check(page: Path, part: str) -> tuple[str, str]:
+    """Return what stands before and after a part of a page; ask before hours of measuring.
+
+    Raises:
+        UsageError: the page cannot be read or does not hold both marks of the part.
+    """
+    begin, end = f"<!-- {part} begin -->", f"<!-- {part} end -->"
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{page}: the page cannot be read ({error}); name a Markdown file with '{begin}'") from None
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise UsageError(f"{page}: the marks '{begin}' and '{end}' are not both there; write them where it belongs")
+    return f"{before}{begin}\n\n", f"\n\n{end}{after}"
+
+
+def put(page: Path, part: str, text: str) -> None:
+    """Replace what stands between the two marks of a part of a Markdown file.
+
+    Raises:
+        UsageError: the page cannot be read or does not hold both marks.
+    """
+    before, after = check(page, part)
+    page.write_text(f"{before}{text}{after}", encoding="utf-8")
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as a Markdown table, the first of them as its header."""
+    first, *others = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (first, ["---"] * len(first), *others))
