@@ -1,8 +1,11 @@
-"""Plant faults, and kill trainings."""
+"""Plant faults, kill trainings, and run what was exported where there is only torch."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -12,6 +15,30 @@ from benchmarks.training import checkpoint
 
 Answer = TypeVar("Answer")
 Live = Callable[..., tuple[Answer, int]]
+
+# Isolated, outside the checkout, and nothing of the harness may be imported in passing.
+ALONE = """
+import sys
+import torch
+pixels = torch.load(sys.argv[2], weights_only=True)
+logits = torch.export.load(sys.argv[1]).module()(pixels)
+torch.save(logits, sys.argv[3])
+ours = [name for name in sys.modules if name.split(".")[0] in ("harness", "benchmarks", "methods")]
+assert not ours, ours
+"""
+
+
+@pytest.fixture
+def alone() -> Callable[[Path, torch.Tensor], torch.Tensor]:
+    """Return the logits that a fresh process computes with torch and the program that was exported to a folder."""
+
+    def run(folder: Path, pixels: torch.Tensor) -> torch.Tensor:
+        torch.save(pixels, folder / "pixels.pt")
+        paths = [str(folder / name) for name in ("model.pt2", "pixels.pt", "logits.pt")]
+        subprocess.run([sys.executable, "-I", "-c", ALONE, *paths], cwd=folder, check=True, timeout=300)
+        return torch.load(folder / "logits.pt", weights_only=True)
+
+    return run
 
 
 @pytest.fixture
