@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.cli import audit_options, engine_options, export_options, surrogate_options
+from harness.cli import audit_options, engine_options, export_options, parents_options, surrogate_options
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 from harness.environment import hardware
@@ -59,6 +59,7 @@ COMMANDS = {
     ),
     engine_options.NAME: Command("harness.cli.engines:check_engine", engine_options.HELP, True),
     surrogate_options.NAME: Command("harness.cli.surrogates:check_surrogate", surrogate_options.HELP, True),
+    parents_options.NAME: Command("harness.cli.parents:check_parents", parents_options.HELP, True),
     export_options.NAME: Command("harness.cli.export:export_model", export_options.HELP, True),
     "schema": Command("harness.cli.listing:schema", "print the JSON Schema of protocols, for editors"),
 }
@@ -139,6 +140,7 @@ _ADD = {
     "data": _data,
     engine_options.NAME: engine_options.add,
     export_options.NAME: export_options.add,
+    parents_options.NAME: parents_options.add,
     surrogate_options.NAME: surrogate_options.add,
 }
 
