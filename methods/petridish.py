@@ -5,7 +5,8 @@ A parent is drawn from a band around the lower convex hull of validation error o
 attached to it behind a stop-gradient and a stop-forward and trained along; those with the largest weights are made real
 behind a gate that starts at 0, and the child joins the pool. The defaults are our reference settings: they differ from
 the published program in the scale of the candidates' gradient (1, not 1 / N), in the L1 penalty (a proximal step,
-counted once for each shared weight), and in clipping parent and candidates apart.
+counted once for each shared weight), in clipping parent and candidates apart, and in the weights with which candidates
+start (one over all of them, not over those of one cell type).
 """
 
 from __future__ import annotations

@@ -157,9 +157,8 @@ class Trace:
 class Attached(nn.Module):
     """A network with candidates: what a family of networks subclasses to route the values.
 
-    The weight of a move is shared by all cells; it starts at `initial`, or where that is not given at one over the
-    number of moves. The network keeps its parameters, the very same tensors, in `parent`; everything else is the
-    candidates'.
+    The weight of a move is shared by all cells; it starts at one over the number of moves. The network keeps its
+    parameters, the very same tensors, in `parent`; everything else is the candidates'.
 
     Attributes:
         parent: the network; called by itself it answers as if nothing were attached.
@@ -169,18 +168,11 @@ class Attached(nn.Module):
         points: all points, in order.
     """
 
-    def __init__(
-        self,
-        parent: nn.Module,
-        moves: Sequence[Move],
-        arm: Arm,
-        points: Sequence[Point],
-        initial: Sequence[float] = (),
-    ) -> None:
+    def __init__(self, parent: nn.Module, moves: Sequence[Move], arm: Arm, points: Sequence[Point]) -> None:
         super().__init__()
         self.parent = parent
         self.moves, self.arm = tuple(moves), arm
-        self.omega = nn.Parameter(torch.tensor(initial or [1.0 / len(moves) for _ in moves], dtype=torch.float32))
+        self.omega = nn.Parameter(torch.full((len(moves),), 1.0 / max(1, len(moves))))
         self.gate = nn.Parameter(torch.zeros(()), requires_grad=arm.gate)
         self.points = nn.ModuleList(points)
 
