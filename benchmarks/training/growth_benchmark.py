@@ -285,7 +285,7 @@ def _founder(config: GrowthConfig, place: Place) -> Model | None:
         return None
     from benchmarks.training.growth_model import find_model, read_model  # noqa: PLC0415 - loads torch
 
-    return read_model(find_model(config.founder, place), config.skeleton())
+    return read_model(find_model(config.founder, place), config.space())
 
 
 def _founder_of(work: Work) -> Work:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.spaces.growth import GrowthSpace
 from benchmarks.spaces.growth_size import GrowthSkeleton
 from benchmarks.spaces.growth_text import parse
 from benchmarks.training.cells import Network
@@ -28,6 +29,7 @@ from harness.core.types import Arch
 
 FORMAT = "nas-harness growth model 1"
 _KEYS = ("format", "arch", "skeleton", "weights")
+_CHANGE = "change the benchmark's options or the file"
 _NEXT = "write one with `python -m harness export`, or as docs/growth_space.md says"
 
 
@@ -73,29 +75,35 @@ def write_model(path: Path, network: GrownNetwork | Network, arch: str, form: st
 
 
 def find_model(name: str, place: Place) -> Path:
-    """Return the path of a model file, absolute or below the data folder.
+    """Return the path of a model file, absolute or below the data folder or the current folder.
 
     Raises:
-        DataMissing: there is no such file.
+        DataMissing: there is no such file; with the places searched and the nearest name there.
     """
-    folders = [Path()] if Path(name).is_absolute() or place.data is None else [place.data, Path()]
+    given = Path(name)
+    named = [given.parent] if given.is_absolute() else [place.data, Path.cwd()]
+    folders = [folder for folder in named if folder is not None]
     for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
-    raise DataMissing(f"founder: no file {name!r} (looked in {place.data or 'the current folder'}); {_NEXT}")
+        if (folder / given).is_file():
+            return folder / given
+    inside = (given.parent, given)  # the folder that holds the file may be all that was named
+    near = [str(part / found.name) for folder in folders for part in inside for found in (folder / part).glob("*.pt")]
+    looked = " and in ".join(map(str, folders))
+    raise DataMissing(f"founder: no file {name!r} (looked in {looked}){nearest(name, near)}; name a file or {_NEXT}")
 
 
-def read_model(path: Path, skeleton: GrowthSkeleton) -> Model:
-    """Return the model of a file, which must fit a skeleton.
+def read_model(path: Path, space: GrowthSpace) -> Model:
+    """Return the model of a file, which must be of a space.
 
     Raises:
         DataCorrupt: the file is no model file, or its weights are not those of its architecture.
-        UsageError: it was made for another skeleton, or its text is no architecture.
+        UsageError: it was made for another skeleton, or its text is no architecture of the space.
     """
     content = path.read_bytes()
     data = _loaded(path)
-    _check_skeleton(path, data["skeleton"], skeleton)
-    model = Model(Arch(data["arch"]), skeleton, data["weights"], hashlib.sha256(content).hexdigest())
+    _check_skeleton(path, data["skeleton"], space.skeleton)
+    _check_arch(path, data["arch"], space)
+    model = Model(Arch(data["arch"]), space.skeleton, data["weights"], hashlib.sha256(content).hexdigest())
     _check_weights(path, model)
     return model
 
@@ -119,25 +127,47 @@ def _loaded(path: Path) -> dict[str, Any]:
 
 def _check_skeleton(path: Path, given: Mapping[str, Any], skeleton: GrowthSkeleton) -> None:
     wanted = asdict(skeleton)
+    for key in given:
+        if key not in wanted:
+            hint = nearest(str(key), wanted)
+            raise UsageError(f"{path}: skeleton: no key {key!r}{hint}; known: {', '.join(wanted)}; change the file")
     different = [
         f"{key} is {given.get(key)!r} there and {value!r} here"
         for key, value in wanted.items()
-        if given.get(key) != value
+        if not isinstance(given.get(key), int) or given[key] != value  # a tensor has no single answer to `!=`
     ]
-    if different or set(given) - set(wanted):
-        listed = "; ".join(different) or f"unknown {', '.join(sorted(set(given) - set(wanted)))}"
-        raise UsageError(f"{path}: made for another network: {listed}; change the benchmark's options or the file")
+    if different:
+        raise UsageError(f"{path}: made for another network: {'; '.join(different)}; {_CHANGE}")
+
+
+def _check_arch(path: Path, arch: str, space: GrowthSpace) -> None:
+    try:
+        space.plan(arch)
+    except UsageError as error:
+        raise UsageError(f"{path}: arch: {error}; {_CHANGE}") from None
 
 
 def _check_weights(path: Path, model: Model) -> None:
     with torch.device("meta"):
         wanted = GrownNetwork(parse(model.arch), model.skeleton).state_dict()
-    for name in sorted(set(wanted) ^ set(model.weights)):
-        what = "lacks" if name in wanted else "has, unlike its architecture,"
-        hint = nearest(name, set(model.weights) - set(wanted)) if name in wanted else ""
-        raise DataCorrupt(f"{path}: the file {what} the weight {name!r}{hint}; {_NEXT}")
+    lacking = [name for name in wanted if name not in model.weights]
+    foreign = [name for name in model.weights if name not in wanted]
+    for name in lacking:
+        raise DataCorrupt(f"{path}: the file lacks the weight {name!r}{nearest(name, map(str, foreign))}; {_NEXT}")
+    for name in foreign:
+        raise DataCorrupt(f"{path}: the file has, unlike its architecture, the weight {name!r}; {_NEXT}")
     for name, value in model.weights.items():
-        if not isinstance(value, Tensor) or value.shape != wanted[name].shape or value.dtype != wanted[name].dtype:
-            found = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            expected = f"{wanted[name].dtype} {tuple(wanted[name].shape)}"
+        found, expected = _kind(value), f"{wanted[name].dtype} {tuple(wanted[name].shape)}"
+        if found != expected:
             raise DataCorrupt(f"{path}: the weight {name!r} is {found}, not {expected}; {_NEXT}")
+        if not value.isfinite().all():
+            raise DataCorrupt(f"{path}: the weight {name!r} holds NaN or infinity, not only finite numbers; {_NEXT}")
+
+
+def _kind(value: object) -> str:
+    """Return the type and shape of a weight."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    if value.is_nested or value.is_meta or value.layout is not torch.strided:
+        return "a tensor that is sparse, nested or without values"
+    return f"{value.dtype} {tuple(value.shape)}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,7 +27,9 @@ from harness.protocol import load
 from harness.store import Study
 
 _LISTED = 20
-"""Architectures that a refusal names; their texts are long."""
+"""Names that a refusal lists; the texts of architectures are long."""
+
+_SELECTORS = ("track", "method", "variant", "replicate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Chosen:
 
 def export_model(options: argparse.Namespace) -> int:
     """Train the chosen network, or take it from the shelf of checkpoints, and write it."""
+    _refuse_idle_seed(options)
     study = Study(options.run.resolve())
     study.protocol()
     loaded = load(str(study.folder / "protocol.json"), CATALOGUE)
@@ -74,21 +79,30 @@ def _label(chosen: Chosen, options: argparse.Namespace) -> str:
 
 def _spec(specs: list[RunSpec], options: argparse.Namespace) -> RunSpec:
     """Return the run that the options name; a refusal lists those that they could mean."""
-    found = [
-        spec
-        for spec in specs
-        if options.track in (None, spec.track)
-        and options.method in (None, spec.method)
-        and (spec.variant, spec.replicate) == (options.variant, options.replicate)
-    ]
-    if len(found) != 1:
-        rows = dict.fromkeys(f"--track {spec.track} --method {spec.method}" for spec in found or specs)
-        given = f"--variant {options.variant} --replicate {options.replicate}"
-        raise UsageError(
-            f"{options.run}: {len(found) or 'no'} runs are named by {given} and the track and method that were given; "
-            f"name one, for instance {'; '.join(list(rows)[:5])}"
-        )
+    found = specs
+    named = ""
+    for selector in _SELECTORS:
+        given = getattr(options, selector)
+        if given is None:
+            continue
+        known = dict.fromkeys(str(getattr(spec, selector)) for spec in found)
+        found = [spec for spec in found if getattr(spec, selector) == given]
+        if not found:
+            raise UsageError(
+                f"{options.run}: --{selector}: no run{named and f' of{named}'} has {str(given)!r}"
+                f"{nearest(str(given), known)}; choose from: {_listed(known)}"
+            )
+        named += f" --{selector} {given}"
+    if len(found) > 1:
+        rows = [f"--track {spec.track} --method {spec.method}" for spec in found]
+        raise UsageError(f"{options.run}: {len(found)} runs have{named}; add one of: {_listed(rows)}")
     return found[0]
+
+
+def _listed(names: Collection[str]) -> str:
+    """Return the first names, and how many more there are."""
+    rest = f"; and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return "; ".join(islice(names, _LISTED)) + rest
 
 
 def _chosen(run: RunRecord, protocol: ProtocolModel, protocol_hash: str, arch: str | None) -> Chosen:
@@ -107,10 +121,16 @@ def _refuse_untrained(run: RunRecord, arch: str) -> None:
     succeeded = (entry for entry in run.trials if entry.counted and not isinstance(entry.result, Failure))
     known = dict.fromkeys([*run.retrained, *filter(None, (trained(entry.trial.work) for entry in succeeded))])
     if arch not in known:
-        rest = f"; and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
         raise UsageError(
-            f"--arch: {run.spec.id} trained no {arch!r}{nearest(arch, known)}; "
-            f"it trained: {'; '.join(list(known)[:_LISTED])}{rest}"
+            f"--arch: {run.spec.id} trained no {arch!r}{nearest(arch, known)}; it trained: {_listed(known)}"
+        )
+
+
+def _refuse_idle_seed(options: argparse.Namespace) -> None:
+    if options.weights == "search" and options.seed is not None:
+        raise UsageError(
+            f"--seed: {options.seed} given with --weights search, whose training had the seed of its trial; "
+            "leave --seed out, or give --weights final, which trains under it"
         )
 
 
@@ -153,9 +173,8 @@ def _network(benchmark: Any, chosen: Chosen, options: argparse.Namespace) -> tup
         drawn = seeds_of(chosen.run.spec, chosen.track).child("final", chosen.arch, seed).seed()
         return benchmark.network(chosen.arch, drawn), origin | {"seed": seed}
     except TrialFailed as failed:
-        raise HarnessError(
-            f"export: the training of {chosen.arch} failed: {failed.reason}; try another --seed"
-        ) from None
+        other = "give --weights final" if options.weights == "search" else "try another --seed"
+        raise HarnessError(f"export: the training of {chosen.arch} failed: {failed.reason}; {other}") from None
 
 
 def _sealed(chosen: Chosen) -> dict[str, Json]:

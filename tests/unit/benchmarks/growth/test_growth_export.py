@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,42 +12,27 @@ import torch
 from benchmarks.training import export as exporting
 from benchmarks.training.data import facts
 from benchmarks.training.export import export
+from benchmarks.training.growth_benchmark import GrowthTraining
 from benchmarks.training.growth_cells import build_grown
 from benchmarks.training.growth_model import read_model
 from benchmarks.training.growth_settings import GrowthConfig
 from harness.cli import main
-from harness.core.errors import OutputUnwritable
+from harness.core.errors import OutputUnwritable, TrialFailed
 from harness.core.types import Arch
 from harness.testing import tiny_protocol
 
 ARCH = Arch("cell normal[concat(c2.max3x3+c1.sep3x3) sum(l1.identity)] reduction[concat(c2.dil-sep5x5)]")
-SKELETON = GrowthConfig(channels=2).skeleton()
-
-# Only torch: isolated, outside the checkout, and nothing of the harness may be imported in passing.
-ALONE = """
-import sys
-import torch
-pixels = torch.load(sys.argv[2], weights_only=True)
-logits = torch.export.load(sys.argv[1]).module()(pixels)
-torch.save(logits, sys.argv[3])
-ours = [name for name in sys.modules if name.split(".")[0] in ("harness", "benchmarks", "methods")]
-assert not ours, ours
-"""
-
-
-def alone(folder: Path, pixels: torch.Tensor) -> torch.Tensor:
-    """Return the logits that a fresh process computes with torch and the exported program."""
-    torch.save(pixels, folder / "pixels.pt")
-    paths = [str(folder / name) for name in ("model.pt2", "pixels.pt", "logits.pt")]
-    subprocess.run([sys.executable, "-I", "-c", ALONE, *paths], cwd=folder, check=True, timeout=300)
-    return torch.load(folder / "logits.pt", weights_only=True)
+SPACE = GrowthConfig(channels=2).space()
+SKELETON = SPACE.skeleton
 
 
 def some_pixels(count: int) -> torch.Tensor:
     return torch.randint(0, 17, (count, 1, 8, 8), generator=torch.Generator().manual_seed(0)).float()
 
 
-def test_an_exported_network_runs_where_there_is_only_torch(tmp_path: Path) -> None:
+def test_an_exported_network_runs_where_there_is_only_torch(
+    tmp_path: Path, alone: Callable[[Path, torch.Tensor], torch.Tensor]
+) -> None:
     network = build_grown(ARCH, SKELETON, 3)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # as after training: no identity
@@ -60,7 +44,7 @@ def test_an_exported_network_runs_where_there_is_only_torch(tmp_path: Path) -> N
     known = facts("digits")
     expected = network.eval()((some_pixels(7) - known.mean[0]) / known.std[0])
     torch.testing.assert_close(alone(tmp_path, some_pixels(7)), expected)
-    read = read_model(tmp_path / "model.pt", SKELETON).network().eval()
+    read = read_model(tmp_path / "model.pt", SPACE).network().eval()
     assert torch.equal(read((some_pixels(7) - known.mean[0]) / known.std[0]), expected)
     described = json.loads((tmp_path / "model.json").read_text())
     assert described["arch"] == ARCH
@@ -81,7 +65,7 @@ def test_where_torch_cannot_export_the_weights_are_written_and_the_reason_told(
     written = export(tmp_path, build_grown(ARCH, SKELETON, 3), ARCH, facts("digits"), {})
     assert written.missing.endswith("no such operator")
     assert not (tmp_path / "model.pt2").exists()
-    assert read_model(tmp_path / "model.pt", SKELETON).arch == ARCH
+    assert read_model(tmp_path / "model.pt", SPACE).arch == ARCH
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -173,12 +157,35 @@ def test_the_command_takes_another_architecture_of_the_run(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--method", "no_such"), "no runs are named by"),
-        (("--replicate", "3"), "--method random_search"),
+        (
+            ("--method", "random_serach"),
+            "--method: no run has 'random_serach' (did you mean 'random_search'?); choose from: random_search",
+        ),
+        (("--weights", "search", "--seed", "0"), "--seed: 0 given with --weights search"),
     ],
 )
-def test_a_run_that_is_not_there_is_refused(
+def test_options_that_name_nothing_are_refused(
     study: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
 ) -> None:
     assert command(study, *options) == 2
-    assert message in capsys.readouterr().err
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("weights", "answer", "step"),
+    [("search", "network_of", "give --weights final"), ("final", "network", "try another --seed")],
+)
+def test_a_training_that_fails_has_a_next_step(
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    weights: str,
+    answer: str,
+    step: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise TrialFailed("the loss is NaN", 1.0)
+
+    monkeypatch.setattr(GrowthTraining, answer, fail)
+    assert command(study, "--weights", weights) == 1
+    assert f"failed: the loss is NaN; {step}" in " ".join(capsys.readouterr().err.split())

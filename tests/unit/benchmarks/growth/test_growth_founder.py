@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import asdict
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,17 @@ import torch
 from benchmarks.spaces.growth_text import parse
 from benchmarks.training.growth_benchmark import GrowthTraining
 from benchmarks.training.growth_cells import build_grown
-from benchmarks.training.growth_model import plain, read_model, write_model
+from benchmarks.training.growth_model import find_model, plain, read_model, write_model
 from benchmarks.training.growth_settings import GrowthConfig
 from harness.core.errors import DataCorrupt, DataMissing, HarnessError, OutputUnwritable, UsageError
+from harness.core.interfaces import Place
 from harness.core.types import Arch, Attach, Evaluate, Grow, Measurement, Trial
 
 OpenGrowth = Callable[..., GrowthTraining]
 
 OWN = Arch("cell normal[concat(c1.sep3x3)] reduction[]")
-SKELETON = GrowthConfig(channels=2, reductions=1).skeleton()
+SPACE = GrowthConfig(channels=2, reductions=1).space()
+SKELETON = SPACE.skeleton
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def change(path: Path, **changes: Any) -> Path:
 
 
 def test_a_model_comes_back_as_it_was(model: Path) -> None:
-    read = read_model(model, SKELETON)
+    read = read_model(model, SPACE)
     assert read.arch == OWN
     first, second = build_grown(OWN, SKELETON, 11).state_dict(), read.network().state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -48,7 +52,7 @@ def test_a_model_comes_back_as_it_was(model: Path) -> None:
 def test_growth_begins_with_the_file(open_growth: OpenGrowth, model: Path) -> None:
     benchmark = open_growth(founder=str(model), phase_learning_rate=0.01)
     assert benchmark.space.seeds() == (OWN,)
-    assert benchmark.manifest()["founder"] == read_model(model, SKELETON).sha256
+    assert benchmark.manifest()["founder"] == read_model(model, SPACE).sha256
     assert benchmark.manifest() != open_growth(phase_learning_rate=0.01).manifest()
     founded = Evaluate(OWN, 2)
     attach = Attach(founded, tuple(benchmark.space.moves(OWN)[:2]), "sg+sf", 1)
@@ -110,6 +114,30 @@ def test_a_missing_file_is_named(open_growth: OpenGrowth) -> None:
         write_model(Path("/nowhere/at/all.pt"), build_grown(OWN, SKELETON, 0), OWN)
 
 
+def test_every_place_that_was_searched_is_named_and_the_nearest_file(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = tmp_path / "current"
+    (current / "exports" / "run").mkdir(parents=True)
+    write_model(current / "exports" / "run" / "model.pt", build_grown(OWN, SKELETON, 0), OWN)
+    monkeypatch.chdir(current)
+    place = Place(model.parent, tmp_path)
+
+    def refusal(name: str, place: Place = place) -> str:
+        with pytest.raises(DataMissing) as caught:
+            find_model(name, place)
+        return str(caught.value)
+
+    assert f"looked in {model.parent} and in {current})" in refusal("onw.pt")
+    assert "did you mean 'own.pt'" in refusal("onw.pt")
+    assert "did you mean 'exports/run/model.pt'" in refusal("exports/run/modle.pt")
+    assert "did you mean 'exports/run/model.pt'" in refusal("exports/run"), "a folder that holds one"
+    assert f"did you mean '{model}'" in refusal(str(model.with_name("onw.pt")))
+    assert f"looked in {current});" in refusal("onw.pt", Place(None, tmp_path))
+    assert find_model("own.pt", place) == model
+    assert find_model("exports/run/model.pt", place) == current / "exports" / "run" / "model.pt"
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -122,6 +150,20 @@ def test_a_missing_file_is_named(open_growth: OpenGrowth) -> None:
         ({"weights": {"stem.0.weight": torch.zeros(2, 1, 5, 5)}}, DataCorrupt, "is torch.float32 (2, 1, 5, 5), not"),
         ({"weights": {"stem.0.weight": torch.zeros(2, 1, 3, 3).double()}}, DataCorrupt, "is torch.float64"),
         ({"weights": {"stem.0.weight": 3}}, DataCorrupt, "is int, not"),
+        ({"weights": {"stem.0.weight": torch.zeros(2, 1, 3, 3).to_sparse()}}, DataCorrupt, "that is sparse"),
+        ({"weights": {"stem.0.weight": torch.zeros(2, 1, 3, 3, device="meta")}}, DataCorrupt, "without values"),
+        ({"weights": {"stem.0.weight": torch.full((2, 1, 3, 3), nan)}}, DataCorrupt, "'stem.0.weight' holds NaN"),
+        (
+            {"weights": {"stem.1.running_mean": torch.tensor([0.0, -inf])}},
+            DataCorrupt,
+            "running_mean' holds NaN or inf",
+        ),
+        ({"weights": {5: torch.zeros(1), "x": torch.zeros(1)}}, DataCorrupt, "unlike its architecture, the weight 5"),
+        ({"weights": {5: torch.zeros(1), "stem.0.weight": None}}, DataCorrupt, "lacks the weight 'stem.0.weight'"),
+        ({"arch": "macro 1[] 2[]"}, UsageError, "not of this space"),
+        ({"skeleton": {**asdict(SKELETON), 5: 1, "x": 1}}, UsageError, "no key 5; known: channels, cells"),
+        ({"skeleton": {**asdict(SKELETON), "chanels": 1}}, UsageError, "'chanels' (did you mean 'channels'?)"),
+        ({"skeleton": {**asdict(SKELETON), "cells": torch.ones(2)}}, UsageError, "cells is tensor([1., 1.]) there"),
         ({"skeleton": {"channels": 3}}, UsageError, "channels is 3 there and 2 here"),
     ],
 )
@@ -131,12 +173,13 @@ def test_what_is_wrong_in_a_file_is_named(
     with pytest.raises(error) as caught:
         open_growth(founder=str(change(model, **changes)))
     assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{model}: ")
 
 
 def test_a_file_of_the_other_form_or_beyond_the_limits_is_refused(open_growth: OpenGrowth, model: Path) -> None:
-    with pytest.raises(UsageError, match="not of this space"):
+    with pytest.raises(UsageError, match=r"own\.pt: arch: .* not of this space"):
         open_growth(founder=str(model), form="macro")
     own = SKELETON.count(parse(OWN)).parameters
-    with pytest.raises(UsageError, match="beyond the limits"):
+    with pytest.raises(UsageError, match=r"own\.pt: arch: .* beyond the limits"):
         open_growth(founder=str(model), max_parameters=(own - 1) / 1e6)
     assert open_growth(founder=str(model), max_parameters=own / 1e6).space.seeds() == (OWN,)
