@@ -1,4 +1,4 @@
-"""Flip, crop and normalise whole batches: pure functions of images and of what a generator drew."""
+"""Flip, crop, normalise and cut out whole batches: pure functions of images and of what a generator drew."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def draw(images: int, recipe: Recipe, order: torch.Generator, augment: torch.Gen
     return Draws(torch.randperm(images, generator=order), offsets, flips)
 
 
+def draw_centres(images: int, size: int, augment: torch.Generator) -> Tensor:
+    """Draw row and column of the pixel about which each image is cut out, (images, 2), for images of size x size."""
+    return torch.randint(0, size, (images, 2), generator=augment)
+
+
 def flip_and_crop(images: Tensor, flips: Tensor, offsets: Tensor, padding: int) -> Tensor:
     """Mirror images, pad them with zeros and cut them back to size at `offsets`; (n, c, h, w) in and out.
 
@@ -51,3 +56,20 @@ def flip_and_crop(images: Tensor, flips: Tensor, offsets: Tensor, padding: int) 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Return bytes as floats with the mean and the deviation of each channel taken out; (n, c, h, w), (c,) and (c,)."""
     return (pixels.float() - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+
+
+def cut_out(images: Tensor, centres: Tensor, side: int) -> Tensor:
+    """Set a square of each normalised image to zero, the mean of its channels; (n, c, h, w) in and out.
+
+    Cutout (DeVries and Taylor, 2017): the square is clipped at the border. It begins `side // 2` pixels above and to
+    the left of its centre, (n, 2).
+    """
+    rows, columns = (_within(centres[:, axis], side, images.shape[2 + axis]) for axis in (0, 1))
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+
+def _within(centres: Tensor, side: int, length: int) -> Tensor:
+    """Tell for each of `length` places whether it is in the stretch about each centre, (n, length)."""
+    first = centres[:, None] - side // 2
+    places = torch.arange(length, device=centres.device)
+    return (places >= first) & (places < first + side)

@@ -8,7 +8,7 @@ same split for ever, and makes the first k training images a random subset.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,12 @@ FACTS = {
     ),
 }  # fmt: skip
 
+HALVES = "halves"
+"""The split that every data set has; on CIFAR-10 two halves."""
+
+SPLITS = {"cifar10": {"45k-5k": (45_000, 5_000)}}
+"""Further splits: how many of the first images train, and how many of the next validate, in the same order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -93,26 +99,44 @@ class Dataset:
         }
 
 
-def facts(name: str) -> Facts:
-    """Return what is known of a data set.
+def facts(name: str, split: str = HALVES) -> Facts:
+    """Return what is known of a data set under a split.
 
     Raises:
-        UsageError: there is no data set of this name.
+        UsageError: there is no data set of this name, or it has no such split.
     """
     if name not in FACTS:
         raise UsageError(f"dataset: no {name!r}{nearest(name, FACTS)}; known: {', '.join(FACTS)}")
-    return FACTS[name]
+    if split == HALVES:
+        return FACTS[name]
+    known = SPLITS.get(name, {})
+    if split not in known:
+        offered = [HALVES, *known]
+        where = "".join(f"; dataset {other!r} has it" for other, sizes in SPLITS.items() if split in sizes)
+        raise UsageError(f"split: {name} has no {split!r}{nearest(split, offered)}; give {' or '.join(offered)}{where}")
+    train, valid = known[split]
+    origin = (
+        f"CIFAR-10 (Krizhevsky, 2009); the official test images; the 50,000 training images are split {train:,} / "
+        f"{valid:,} by SHA-256 of 'cifar10/split/INDEX', and not in the order of the files"
+    )
+    return replace(FACTS[name], train=train, valid=valid, origin=origin)
 
 
-def open_dataset(name: str, place: Place, train_images: int | None = None, valid_images: int | None = None) -> Dataset:
+def open_dataset(
+    name: str,
+    place: Place,
+    train_images: int | None = None,
+    valid_images: int | None = None,
+    split: str = HALVES,
+) -> Dataset:
     """Return a data set without its test images, cut to the first images of each split where a limit is given.
 
     Raises:
-        UsageError: no such data set, or a limit outside its split.
+        UsageError: no such data set or split, or a limit outside its split.
         DataMissing: the data set is not on this machine.
         DataCorrupt: a file differs from its checksum.
     """
-    known = facts(name)
+    known = facts(name, split)
     train = _limit("train_images", train_images, known.train)
     valid = _limit("valid_images", valid_images, known.valid)
     pool = _digits() if name == "digits" else cifar.training_images(place)

@@ -55,7 +55,8 @@ class GrowthTraining:
 
     A trial is charged its epochs and their training multiply-adds, three forward passes for each image and epoch;
     attachments are charged with every candidate (see `benchmarks.training.nursery.phase_cost`). Validation is not
-    charged. The final recipe trains from scratch, whatever weights the search has inherited.
+    charged, nor is an auxiliary head; what drop-path drops is. The final recipe trains from scratch, whatever weights
+    the search has inherited.
     """
 
     Config: ClassVar[type[GrowthConfig]] = GrowthConfig
@@ -81,7 +82,7 @@ class GrowthTraining:
         self._config, self._place, self._query = config, place, query
         self._founder = _founder(config, place)
         self.space = config.space(self._founder.arch if self._founder else None)
-        self._data = open_dataset(config.dataset, place, config.train_images, config.valid_images)
+        self._data = open_dataset(config.dataset, place, config.train_images, config.valid_images, config.split)
         train, valid = len(self._data.train), len(self._data.valid)
         self._names = Names(config.dataset, query.search_epochs, query.final_epochs, train, train + valid)
         self.fidelities = (query.search_epochs,)
@@ -117,6 +118,7 @@ class GrowthTraining:
             "initialisation": "uniform within 1 / sqrt(fan in) per layer, normalisation at 1 and 0, gates at 1",
             "final": "trained on train and valid together, from scratch",
             "determinism": "bitwise",
+            **config.regularised(),
         }
 
     def environment(self) -> dict[str, Json]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from benchmarks.spaces.growth_size import SEED_PAIRS, GrowthSkeleton, Position
 from benchmarks.spaces.growth_text import Layer, Pair, Plan, parse
 from benchmarks.training.cells import ReLUConvBN, initialise
+from benchmarks.training.drop_path import Path
 from harness.core.seeds import SeedTree
 
 
@@ -122,6 +123,13 @@ class GrownCell(nn.Module):
             total = total + layer.gate * value
         return total, inputs
 
+    def droppable(self) -> list[nn.Module]:
+        """Return every operation but identities, those of the seed first."""
+        operations = list(self.seed.items())
+        for module in self.added:
+            operations += cast("Added", module).operations.items()
+        return [operation for name, operation in operations if not name.endswith("identity")]
+
 
 class GrownNetwork(nn.Module):
     """Stem, cells, head; each cell reads the outputs of the two before it, the first two those of the stem.
@@ -155,6 +163,15 @@ class GrownNetwork(nn.Module):
         """Return the logits from the output of the last cell."""
         # A mean over both axes: the same as adaptive pooling, with a deterministic backward pass.
         return cast("Tensor", self.classifier(self.head(features).mean((2, 3))))
+
+    def paths(self) -> list[Path]:
+        """Return the operations that can be dropped, in the order of the cells."""
+        cells = len(self.cells)
+        return [
+            Path(operation, number / cells)
+            for number, cell in enumerate(self.cells, start=1)
+            for operation in cast("GrownCell", cell).droppable()
+        ]
 
 
 def build_grown(arch: str, skeleton: GrowthSkeleton, seed: int) -> GrownNetwork:

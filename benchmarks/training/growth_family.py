@@ -12,6 +12,8 @@ from benchmarks.spaces.growth import GrowthSpace
 from benchmarks.spaces.growth_size import Position
 from benchmarks.spaces.growth_text import Layer, Pair, Plan, parse_move
 from benchmarks.training.attach import Arm, Attached, Point, arm_of
+from benchmarks.training.auxiliary import Assisted
+from benchmarks.training.drop_path import Path
 from benchmarks.training.growth_cells import (
     Added,
     GrownCell,
@@ -29,7 +31,7 @@ INHERIT = ("weights", "nothing", "all-but-merge")
 """What a child starts from: parent and chosen candidates behind a gate at 0; fresh weights; or the weights with the new
 layer's projection (or shares of the sum) fresh and its gate at 1, which gives the parent's function up at once."""
 
-Found = Callable[[Arch, int], GrownNetwork]
+Found = Callable[[Arch, int], nn.Module]
 
 
 class GrownAttached(Attached):
@@ -57,6 +59,16 @@ class GrownAttached(Attached):
                 node = point(node, read, weights, self.gate)
             before, last = last, node
         return network.classify(last)
+
+    def paths(self) -> list[Path]:
+        """Return the candidates that can be dropped: all but identities, and nothing of the parent."""
+        cells = len(cast("GrownNetwork", self.parent).cells)
+        return [
+            Path(operation, (place + 1) / cells)
+            for place, point in zip(self.places, self._points(), strict=True)
+            for move, operation in zip(point.moves, point.operations, strict=True)
+            if parse_move(move)[1].operation != "identity"
+        ]
 
 
 class GrowthFamily:
@@ -113,8 +125,8 @@ class GrowthFamily:
         return network
 
     def settle(self, network: nn.Module) -> nn.Module:
-        """Return the network itself: gates stay in it."""
-        return network
+        """Return the network itself: gates stay in it, an auxiliary head does not."""
+        return network.network if isinstance(network, Assisted) else network
 
     def multiply_adds(self, work: Ancestor) -> float:
         """Return the multiply-adds of one image through the network that a work trains, candidates included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import Literal
 
@@ -10,10 +10,14 @@ from benchmarks.spaces.growth import GrowthSpace, Limits
 from benchmarks.spaces.growth_size import GrowthSkeleton
 from benchmarks.training.data import facts
 from benchmarks.training.recipe import Recipe
+from benchmarks.training.regularisation import Regularisation
+from harness.core.canonical import Json
 from harness.core.errors import UsageError
+from harness.core.later import LATER
 
 FormOption = Literal["cell", "macro"]
 MergeOption = Literal["concat", "sum"]
+SplitOption = Literal["halves", "45k-5k"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,15 @@ class GrowthConfig:
         phase_learning_rate: at the start of phases that go on from a trained network; null for that of the recipe.
         drift: whether each attachment also trains its parent without candidates, to measure how far they drove it; not
             charged.
+        split: of the training images. On CIFAR-10 'halves' trains on 25,000 and validates on 25,000, '45k-5k' on 45,000
+            and 5,000 in the same order.
+        cutout: side in pixels of the square that is blanked in each training image; 0 for none.
+        drop_path_keep: the probability with which operations of the last cell are kept in the last step of a training
+            of the search; 1 drops nothing.
+        final_drop_path_keep: likewise in the final recipe.
+        final_auxiliary: weight of the loss of an auxiliary head in the final recipe; 0 for no head.
+        weight_decay_steps: the weight decay falls to a fifth after so many steps of a training; null for a constant
+            one.
 
     Raises:
         UsageError: a value is outside its range.
@@ -72,9 +85,15 @@ class GrowthConfig:
     crop_padding: int = 1
     phase_learning_rate: float | None = None
     drift: bool = False
+    split: SplitOption = field(default="halves", metadata=LATER)
+    cutout: int = field(default=0, metadata=LATER)
+    drop_path_keep: float = field(default=1.0, metadata=LATER)
+    final_drop_path_keep: float = field(default=1.0, metadata=LATER)
+    final_auxiliary: float = field(default=0.0, metadata=LATER)
+    weight_decay_steps: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
-        known = facts(self.dataset)
+        known = facts(self.dataset, self.split)
         for key, size in (("train_images", known.train), ("valid_images", known.valid)):
             given = getattr(self, key)
             if given is not None and not 1 <= given <= size:
@@ -87,6 +106,28 @@ class GrowthConfig:
         self.phase_recipe()
         self.final_skeleton()
         self.space()
+        self._check_regularisation()
+
+    def _check_regularisation(self) -> None:
+        known = facts(self.dataset, self.split)
+        if not 0 <= self.cutout <= known.image_size:
+            raise UsageError(
+                f"cutout is {self.cutout}; the images of {self.dataset} have {known.image_size} pixels a side: give 1 "
+                f"to {known.image_size}, or 0 for none"
+            )
+        for key in ("drop_path_keep", "final_drop_path_keep"):
+            if not 0 < getattr(self, key) <= 1:
+                raise UsageError(f"{key} is {getattr(self, key)}; give a probability above 0, or 1 to drop nothing")
+        if not 0 <= self.final_auxiliary < inf:
+            raise UsageError(f"final_auxiliary is {self.final_auxiliary}; give a positive weight, or 0 for no head")
+        if self.weight_decay_steps is not None and self.weight_decay_steps < 1:
+            raise UsageError(f"weight_decay_steps is {self.weight_decay_steps}; give 1 or more, or null to keep it")
+        images = (self.train_images or known.train) + (self.valid_images or known.valid)
+        if self.final_auxiliary and images % self.batch_size == 1:
+            raise UsageError(
+                f"batch_size is {self.batch_size}; of the {images} images of the final recipe it leaves one for the "
+                "last step, and final_auxiliary needs two to normalise: change either, or train_images"
+            )
 
     def space(self, founder: str | None = None) -> GrowthSpace:
         """Return the space, whose growth begins with `founder` where that is given."""
@@ -127,3 +168,16 @@ class GrowthConfig:
         """Return the recipe of phases that go on from a trained network; each has a schedule of its own length."""
         rate = self.phase_learning_rate
         return self.recipe(1) if rate is None else replace(self.recipe(1), learning_rate=rate)
+
+    def regularisation(self) -> Regularisation:
+        """Return what trainings of the search do against overfitting."""
+        return Regularisation(self.cutout, self.drop_path_keep, weight_decay_steps=self.weight_decay_steps)
+
+    def final_regularisation(self) -> Regularisation:
+        """Return what trainings under the final recipe do against overfitting."""
+        return replace(self.regularisation(), drop_path_keep=self.final_drop_path_keep, auxiliary=self.final_auxiliary)
+
+    def regularised(self) -> dict[str, Json]:
+        """Return what of both is on, for manifests."""
+        both = {"regularisation": self.regularisation(), "final_regularisation": self.final_regularisation()}
+        return {name: part.describe() for name, part in both.items() if part.describe()}

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.spaces.growth import GrowthSpace
+from benchmarks.training.auxiliary import Assisted
 from benchmarks.training.calibrate import Pace, peak
 from benchmarks.training.checkpoint import Shelf
 from benchmarks.training.cifar import Images, join
@@ -25,6 +26,7 @@ from benchmarks.training.naming import Names
 from benchmarks.training.nursery import Nursery
 from benchmarks.training.phases import Phase, Regime
 from benchmarks.training.recipe import Recipe
+from benchmarks.training.regularisation import Regularisation
 from harness.core.canonical import Json, content_hash
 from harness.core.clock import Stopwatch
 from harness.core.errors import HarnessError, TrialFailed
@@ -153,12 +155,17 @@ class GrowthWorkshop:
 
     @cached_property
     def _final(self) -> Lineage:
-        skeleton = self._config.final_skeleton()
+        config, skeleton = self._config, self._config.final_skeleton()
         images = join([self._data.train, self._data.valid])
         looked_at = _first(self._resident(images), BATCH)
-        regime = self._regime(self._config.recipe(self._query.final_epochs), images, looked_at, "final")
-        family = GrowthFamily(self._space, lambda arch, seed: build_grown(arch, skeleton, seed))
-        return Lineage(family, regime, self._shelf)
+        extra = config.final_regularisation()
+        regime = self._regime(config.recipe(self._query.final_epochs), images, looked_at, "final", extra)
+
+        def found(arch: Arch, seed: int) -> nn.Module:
+            network = build_grown(arch, skeleton, seed)
+            return Assisted(network, extra.auxiliary, seed) if extra.auxiliary else network
+
+        return Lineage(GrowthFamily(self._space, found), regime, self._shelf)
 
     @cached_property
     def _valid(self) -> Resident:
@@ -173,9 +180,13 @@ class GrowthWorkshop:
             return self._model.network()
         return build_grown(arch, self._space.skeleton, seed)
 
-    def _regime(self, recipe: Recipe, images: Images, valid: Resident, name: str) -> Regime:
+    def _regime(
+        self, recipe: Recipe, images: Images, valid: Resident, name: str, extra: Regularisation | None = None
+    ) -> Regime:
+        """Return a regime with the regularisation of the search, or another; both are in the manifest."""
         identity = content_hash([self._identity, name, recipe.describe(), len(images)])
-        return Regime(recipe, self._resident(images), valid, self._place.threads, identity)
+        extra = extra or self._config.regularisation()
+        return Regime(recipe, self._resident(images), valid, self._place.threads, identity, extra)
 
     def _resident(self, images: Images) -> Resident:
         return to_device(images, facts(self._config.dataset), self._place.device)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.training.attach import Attached, diagnostics, shrink
-from benchmarks.training.augment import draw, flip_and_crop
+from benchmarks.training.augment import cut_out, draw, draw_centres, flip_and_crop
 from benchmarks.training.checkpoint import State
+from benchmarks.training.drop_path import Droppable, DropPath
 from benchmarks.training.evaluate import Resident, accuracy
 from benchmarks.training.recipe import GRADIENT_LIMIT, PROBED, Recipe
+from benchmarks.training.regularisation import Regularisation
 from harness.core.errors import TrialFailed, UsageError
 from harness.core.seeds import SeedTree
 
@@ -31,6 +33,7 @@ class Regime:
         valid: the images to validate on, clean.
         threads: of the CPU.
         identity: names everything beside the work and the seed that determines bits.
+        regularisation: of every phase; drop-path asks that the networks are `drop_path.Droppable`.
     """
 
     recipe: Recipe
@@ -38,6 +41,7 @@ class Regime:
     valid: Resident
     threads: int
     identity: str
+    regularisation: Regularisation = field(default_factory=Regularisation)
 
 
 @runtime_checkable
@@ -49,12 +53,21 @@ class Annealed(Protocol):
         ...
 
 
+@runtime_checkable
+class WithLoss(Protocol):
+    """A network that is trained on more than the cross-entropy of its logits."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss that is trained on, a scalar."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a phase was seen to do.
 
     Attributes:
-        train_loss: mean loss of each epoch, over augmented images.
+        train_loss: mean of the loss that was trained on in each epoch, over augmented images.
         valid: accuracy in percent before the phase and after each epoch, without candidates.
         attached: the same with the candidates attached; empty where there are none or they change no value.
         scores: of each move the size of its weight, `MOVE`, the weight itself, `MOVE|omega`, and the diagnostics
@@ -67,12 +80,16 @@ class Report:
     scores: dict[str, float]
 
 
+_DROP_STREAMS = ("drop-path", "drop-path of candidates")
+
+
 class Phase:
     """A network on its way through one phase, with every state that its future depends on.
 
     The parent and the candidates have an optimiser and a limit on the norm of the gradient each, so that nothing of
     the candidates reaches the parent but through the network itself. After each step the weights of the moves shrink
-    by `penalty` times the learning rate. Data order and augmentation follow from `seeds` alone.
+    by `penalty` times the learning rate. Data order, augmentation and what drop-path drops follow from `seeds` alone;
+    for candidates it draws from a stream of their own.
 
     Raises:
         UsageError: the recipe asks for another precision than float32.
@@ -90,9 +107,13 @@ class Phase:
         self._regime, self._penalty = regime, penalty
         self._recipe = replace(regime.recipe, epochs=max(1, epochs))
         self._groups = [Group(part, self._recipe) for part in _parts(network) if part]
+        keep = regime.regularisation.drop_path_keep
+        droppable = dict(zip(_DROP_STREAMS, _networks(network), strict=False)) if keep < 1 else {}
         self._generators = {
-            name: torch.Generator().manual_seed(seeds.child(name).seed()) for name in ("order", "augment")
+            name: torch.Generator().manual_seed(seeds.child(name).seed()) for name in ("order", "augment", *droppable)
         }
+        generators = [self._generators[name] for name in droppable]
+        self._paths = DropPath(cast("list[Droppable]", list(droppable.values())), generators, keep)
         self._train_loss: list[float] = []
         self._valid = [accuracy(_bare(network), regime.valid)]
         self._attached = [accuracy(network, regime.valid)] if _changes(network) else []
@@ -127,12 +148,15 @@ class Phase:
         steps = math.ceil(len(split) / recipe.batch_size)
         total = torch.zeros((), device=split.pixels.device)
         self.network.train()
-        for step, (images, labels) in enumerate(self._batches()):
-            if isinstance(self.network, Annealed):
-                self.network.anneal((self.epoch + step / steps) / recipe.epochs)
-            loss = functional.cross_entropy(self.network(images), labels)
-            self.step(loss, recipe.rate(self.epoch, step, steps))
-            total += loss.detach() * len(labels)
+        with self._paths.hooked():
+            for step, (images, labels) in enumerate(self._batches()):
+                if isinstance(self.network, Annealed):
+                    self.network.anneal((self.epoch + step / steps) / recipe.epochs)
+                self._paths.draw((self.epoch + (step + 1) / steps) / recipe.epochs, len(labels), images.device)
+                loss = _loss(self.network, images, labels)
+                decay = self._regime.regularisation.decay(self.epoch * steps + step)
+                self.step(loss, recipe.rate(self.epoch, step, steps), decay)
+                total += loss.detach() * len(labels)
         if isinstance(self.network, Annealed):
             self.network.anneal((self.epoch + 1) / recipe.epochs)
         return total.item() / len(split)
@@ -141,18 +165,30 @@ class Phase:
         recipe, split = self._recipe, self._regime.train
         draws = draw(len(split), recipe, self._generators["order"], self._generators["augment"])
         order, offsets, flips = (part.to(split.pixels.device) for part in (draws.order, draws.offsets, draws.flips))
+        cutout = self._regime.regularisation.cutout
+        if cutout:  # drawn after everything else, which is what it would be without
+            centres = draw_centres(len(split), split.pixels.shape[-1], self._generators["augment"]).to(order.device)
         for first in range(0, len(split), recipe.batch_size):
             part = slice(first, first + recipe.batch_size)
             pixels = flip_and_crop(split.pixels[order[part]], flips[part], offsets[part], recipe.crop_padding)
-            yield split.images(pixels), split.labels[order[part]]
+            images = split.images(pixels)
+            if cutout:
+                images = cut_out(images, centres[part], cutout)
+            yield images, split.labels[order[part]]
 
-    def step(self, loss: Tensor, rate: float) -> None:
-        """Go one step down the gradient of a loss of this network at a learning rate, and shrink the weights."""
+    def step(self, loss: Tensor, rate: float, decay: float = 1.0) -> None:
+        """Go one step down the gradient of a loss of this network at a learning rate, and shrink the weights.
+
+        Args:
+            loss: a scalar.
+            rate: the learning rate.
+            decay: the share of the weight decay that is left.
+        """
         for group in self._groups:
             group.clear()
         loss.backward()  # type: ignore[no-untyped-call]
         for group in self._groups:
-            group.step(rate)
+            group.step(rate, decay)
         if isinstance(self.network, Attached):
             shrink(self.network.omega, rate * self._penalty)
 
@@ -202,16 +238,17 @@ class Group:
             foreach=False,
         )
         self._parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        self._decays = [group["weight_decay"] for group in self.optimiser.param_groups]
 
     def clear(self) -> None:
         """Forget the last gradient."""
         self.optimiser.zero_grad(set_to_none=True)
 
-    def step(self, rate: float) -> None:
-        """Limit the gradient of these parameters and go one step."""
+    def step(self, rate: float, decay: float) -> None:
+        """Limit the gradient of these parameters and go one step with a share of their weight decay."""
         nn.utils.clip_grad_norm_(self._parameters, GRADIENT_LIMIT, foreach=False)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        for group, own in zip(self.optimiser.param_groups, self._decays, strict=True):
+            group["lr"], group["weight_decay"] = rate, decay * own
         self.optimiser.step()
 
     def momentum(self) -> list[Tensor]:
@@ -230,6 +267,17 @@ def _parts(network: nn.Module) -> Iterator[list[dict[str, Any]]]:
         mixing = {"params": network.mixing_parameters(), "weight_decay": 0.0}
         operations = network.operation_parameters()
         yield [*([{"params": operations}] if operations else []), mixing]
+
+
+def _networks(network: nn.Module) -> list[nn.Module]:
+    """Return the network, and after it what holds its candidates."""
+    return [network.parent, network] if isinstance(network, Attached) else [network]
+
+
+def _loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    if isinstance(network, WithLoss):
+        return network.loss(images, labels)
+    return functional.cross_entropy(network(images), labels)
 
 
 def _bare(network: nn.Module) -> nn.Module:

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from harness.core.canonical import canonical_json
 from harness.core.errors import HarnessError, UsageError, nearest
+from harness.core.later import written
 from harness.protocol.checks import Add, mappings, row_key, text_at
 from harness.protocol.nodes import Keys, dotted
 from harness.protocol.wording import explain, unknown
@@ -99,7 +100,7 @@ def _fill(catalogue: Catalogue, kind: str, keys: Keys, entry: dict[str, Any], ad
         add((*keys, "options", *place), message)
     bad = {place[0] for place, _ in wrong if place}
     sound = {option: value for option, value in options.items() if option not in bad}
-    entry["options"] = sound if instance is None else plain_options(instance)
+    entry["options"] = sound if instance is None else to_jsonable_python(written(instance))
     return config
 
 

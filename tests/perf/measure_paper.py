@@ -10,8 +10,10 @@ from statistics import median
 import numpy as np
 import torch
 from measure import CIFAR, Section, course_of
+from torch import nn
 
-from benchmarks.spaces.growth_size import Count, GrowthSkeleton
+from benchmarks.spaces.growth_size import Count
+from benchmarks.training.auxiliary import Assisted
 from benchmarks.training.data import facts
 from benchmarks.training.determinism import bitwise
 from benchmarks.training.growth_cells import build_grown
@@ -19,6 +21,8 @@ from benchmarks.training.growth_family import GrowthFamily
 from benchmarks.training.growth_settings import GrowthConfig
 from benchmarks.training.nursery import PASSES, phase_cost
 from benchmarks.training.phases import Phase, Regime
+from benchmarks.training.recipe import Recipe
+from benchmarks.training.regularisation import Regularisation
 from harness.core.hull import finalists
 from harness.core.interfaces import Task
 from harness.core.schema import Track
@@ -39,7 +43,8 @@ SAID = f"""\
 `{PROTOCOL}`: {{jobs:,}} jobs played out without any training, with accuracies made up (they rise with the logarithm of
 the multiply-adds, and scatter), medians of {PLAYS} plays; then the final trainings of the hull of each. The pace is
 that of {STEPS} steps of one thread of this machine, on the seed cell: bare, with all its candidates, and in the
-final skeleton. Hours: at that pace. On a GPU they are unknown until somebody measures the pace there."""
+final skeleton with its auxiliary head, regularised as the protocol says. Hours: at that pace. On a GPU they are unknown
+until somebody measures the pace there."""
 
 COLUMNS = ("job", "jobs", "multiply-adds", "pace here, 1e9 a second", "hours")
 
@@ -60,7 +65,7 @@ def sections() -> list[Section]:
     track, config = model.tracks[0], GrowthConfig(**model.tracks[0].benchmark.options)
     plays = [play(track, config, Options(**model.methods[0].options), seed) for seed in range(PLAYS)]
     rows = [(kind, *middle(plays, kind), pace(config, attached=kind == "attachments")) for kind in KINDS.values()]
-    rows.append((FINAL, *final(track, config, plays), pace(config, skeleton=config.final_skeleton())))
+    rows.append((FINAL, *final(track, config, plays), final_pace(config)))
     hours = [charged / speed / 3600 for _, _, charged, speed in rows]
     shown = [
         (kind, f"{jobs:,.0f}", f"{charged:.2g}", f"{speed / 1e9:.1f}", f"{taken:,.0f}")
@@ -75,7 +80,7 @@ def middle(plays: list[Play], kind: str) -> tuple[float, float]:
 
 def final(track: Track, config: GrowthConfig, plays: list[Play]) -> tuple[float, float]:
     """Return the final trainings and what they are charged."""
-    known, seeds = facts(config.dataset), len(track.final.seeds)
+    known, seeds = facts(config.dataset, config.split), len(track.final.seeds)
     images = seeds * track.fidelity.final * (known.train + known.valid)
     return seeds * median(len(one.finals) for one in plays), PASSES * images * median(sum(one.finals) for one in plays)
 
@@ -88,7 +93,8 @@ def play(track: Track, config: GrowthConfig, options: Options, seed: int) -> Pla
         frozenset(Capability), track.budget.unit, track.budget.limit,
     )  # fmt: skip
     learnt: list[tuple[Work, Measurement]] = []
-    method, images = Petridish(task, np.random.default_rng([seed, 1]), options), facts(config.dataset).train
+    method = Petridish(task, np.random.default_rng([seed, 1]), options)
+    images = facts(config.dataset, config.split).train
     for number in range(int(track.budget.limit)):
         work = method.ask()
         assert isinstance(work, Evaluate | Attach | Grow)
@@ -115,17 +121,31 @@ def answered(
     return Measurement(value, {track.objective.metric: value, **costs}, cost, (value,), scores)
 
 
-def pace(config: GrowthConfig, *, attached: bool = False, skeleton: GrowthSkeleton | None = None) -> float:
+def pace(config: GrowthConfig, *, attached: bool) -> float:
     """Return the multiply-adds a second of training the seed cell, three passes for each image."""
-    space, recipe = config.space(), config.recipe(1)
-    family = GrowthFamily(space, lambda arch, seed: build_grown(arch, skeleton or space.skeleton, seed))
+    space = config.space()
     seed = space.seeds()[0]
     moves = tuple(space.moves(seed)) if attached else ()
-    split = course_of(recipe, STEPS * recipe.batch_size, CIFAR).train
+    family = GrowthFamily(space)
     network = family.attach(family.found(seed, 1), Attach(Evaluate(seed, 1), moves, "sg+sf", 1), 1)
-    per_image = skeleton.count(space.plan(seed)).multiply_adds if skeleton else space.attached(seed, moves)
+    return paced(network, space.attached(seed, moves), config.recipe(1), config.regularisation())
+
+
+def final_pace(config: GrowthConfig) -> float:
+    """Return the same of the seed cell in the final skeleton; its head takes time, and counts for nothing."""
+    space, skeleton, extra = config.space(), config.final_skeleton(), config.final_regularisation()
+    seed = space.seeds()[0]
+    network = build_grown(seed, skeleton, 1)
+    trained = Assisted(network, extra.auxiliary, 1) if extra.auxiliary else network
+    return paced(trained, skeleton.count(space.plan(seed)).multiply_adds, config.recipe(1), extra)
+
+
+def paced(network: nn.Module, per_image: float, recipe: Recipe, extra: Regularisation) -> float:
+    """Return the multiply-adds a second of training a network, from a few steps."""
+    split = course_of(recipe, STEPS * recipe.batch_size, CIFAR).train
     with bitwise(1):
-        phase = Phase(network, Regime(recipe, split, split, 1, "measurements"), 1, SeedTree.root("measurements", 1))
+        regime = Regime(recipe, split, split, 1, "measurements", extra)
+        phase = Phase(network, regime, 1, SeedTree.root("measurements", 1))
         phase._train_epoch()  # the first steps load kernels
         start = time.process_time()
         phase._train_epoch()

@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from benchmarks.training.checkpoint import Shelf
+from benchmarks.training.drop_path import DropPath
 from benchmarks.training.growth_benchmark import GrowthTraining
 from benchmarks.training.growth_settings import GrowthConfig
 from harness.core.canonical import content_hash
@@ -223,11 +225,33 @@ def test_phases_may_have_a_learning_rate_of_their_own(open_growth: OpenGrowth, t
     assert measured(plain, ATTACHED).scores != measured(slow, ATTACHED).scores
 
 
-def test_drift_is_zero_behind_both_stops_and_not_without(open_growth: OpenGrowth) -> None:
-    benchmark = open_growth(drift=True)
-    drift = "digits/drift@attach(64) trial"
-    assert measured(benchmark, ATTACHED).metrics[drift] == 0.0
-    assert measured(benchmark, replace(ATTACHED, arm="joint")).metrics[drift] > 0.0
+def from_one_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let candidates draw what is dropped of them from the stream of the parent."""
+    init = DropPath.__init__
+
+    def wrong(paths: DropPath, networks: Any, generators: Any, keep: float) -> None:
+        init(paths, networks, list(generators[:1]) * len(networks), keep)
+
+    monkeypatch.setattr(DropPath, "__init__", wrong)
+
+
+REGULARISED = {"drop_path_keep": 0.4, "cutout": 3, "weight_decay_steps": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "sound"), [({}, None), (REGULARISED, None), (REGULARISED, from_one_stream)], indirect=["sound"]
+)
+def test_drift_is_zero_behind_both_stops_and_not_without(
+    open_growth: OpenGrowth, options: dict[str, Any], sound
+) -> None:
+    benchmark = open_growth(drift=True, **options)
+    drift, work = "digits/drift@attach(64) trial", replace(ATTACHED, epochs=2)
+    assert (measured(benchmark, work).metrics[drift] == 0.0) == sound
+    assert measured(benchmark, replace(work, arm="joint")).metrics[drift] > 0.0
+    lineage = benchmark._nursery.lineage
+    parents = [lineage.stage(work, 7).network.parent, lineage.control(work, 7).network.parent]
+    pairs = zip(*(parent.state_dict().values() for parent in parents), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs) == sound
 
 
 def test_the_objective_may_be_the_loss_or_a_size(open_growth: OpenGrowth, tmp_path: Path) -> None:
@@ -248,6 +272,11 @@ def test_the_manifest_holds_every_option_that_changes_a_number(open_growth: Open
         {"drift": True},
         {"weight_decay": 0.0},
         {"final_channels": 3},
+        {"cutout": 2},
+        {"drop_path_keep": 0.9},
+        {"final_drop_path_keep": 0.9},
+        {"final_auxiliary": 0.4},
+        {"weight_decay_steps": 10},
     ]
     assert len({base, *(content_hash(open_growth(**change).manifest()) for change in changes)}) == 1 + len(changes)
 
@@ -272,6 +301,14 @@ def test_estimate_and_thought_are_priced_by_an_average_network(open_growth: Open
         ({"max_parameters": 1e-6}, "the seed itself is beyond"),
         ({"phase_learning_rate": -1.0}, "learning_rate is -1"),
         ({"final_channels": -3}, "channels is -3"),
+        ({"split": "45k-5k"}, "digits has no '45k-5k'; give halves"),
+        ({"dataset": "cifar10", "valid_images": 6000, "split": "45k-5k"}, "the split has 5000 images"),
+        ({"cutout": 9}, "the images of digits have 8 pixels a side: give 1 to 8"),
+        ({"drop_path_keep": 0.0}, "drop_path_keep is 0.0"),
+        ({"final_drop_path_keep": 1.5}, "final_drop_path_keep is 1.5"),
+        ({"final_auxiliary": -0.4}, "final_auxiliary is -0.4"),
+        ({"weight_decay_steps": 0}, "weight_decay_steps is 0"),
+        ({"final_auxiliary": 0.4, "train_images": 654}, "it leaves one for the last step"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:

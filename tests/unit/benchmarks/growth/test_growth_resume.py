@@ -22,11 +22,20 @@ Live = Callable[..., tuple[Any, int]]
 
 SEED = 7
 OWN = Arch("cell normal[concat(c1.sep3x3)] reduction[]")
+REGULARISED = {
+    "cutout": 4,
+    "drop_path_keep": 0.6,
+    "final_drop_path_keep": 0.5,
+    "final_auxiliary": 0.4,
+    "weight_decay_steps": 3,
+}
 SEALED = ("digits/test@3ep(114) trial", "digits/test@2ep(64) trial")
 
 
 @pytest.fixture
 def options(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    if request.param == "regularised":
+        return REGULARISED
     if request.param != "founder":
         return {"form": request.param}
     model = tmp_path / "own.pt"
@@ -53,7 +62,7 @@ def answered(benchmark: GrowthTraining, *works: Attach | Grow) -> list[bytes]:
     return found
 
 
-@pytest.mark.parametrize("options", ["cell", "macro", "founder"], indirect=True)
+@pytest.mark.parametrize("options", ["cell", "macro", "founder", "regularised"], indirect=True)
 def test_kills_in_the_middle_of_a_lineage_leave_no_trace(
     open_growth: OpenGrowth, live: Live, tmp_path: Path, options: dict[str, Any]
 ) -> None:
@@ -71,7 +80,7 @@ def test_kills_in_the_middle_of_a_lineage_leave_no_trace(
     assert found == expected
 
 
-@pytest.mark.parametrize("options", ["cell", "macro"], indirect=True)
+@pytest.mark.parametrize("options", ["cell", "macro", "regularised"], indirect=True)
 def test_kills_in_the_middle_of_the_final_training_leave_no_trace(
     open_growth: OpenGrowth, live: Live, tmp_path: Path, options: dict[str, Any]
 ) -> None:
@@ -100,11 +109,32 @@ def forgets(part: str) -> Callable[[pytest.MonkeyPatch], None]:
     return fault
 
 
-@pytest.mark.parametrize("options", ["macro"], indirect=True)
+def forgets_stream(name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return the fault of going on from a checkpoint without the state of one generator."""
+
+    def fault(monkeypatch: pytest.MonkeyPatch) -> None:
+        restore = Phase.restore
+
+        def wrong(phase: Phase, state: dict[str, Any]) -> None:
+            fresh = phase.state()["generators"][name]
+            restore(phase, state | {"generators": state["generators"] | {name: fresh}})
+
+        monkeypatch.setattr(Phase, "restore", wrong)
+
+    return fault
+
+
+WHOLE = [None, forgets("network"), forgets("optimisers"), forgets("generators")]
+STREAMS = ["augment", "drop-path", "drop-path of candidates"]
+
+
 @pytest.mark.parametrize(
-    "sound",
-    [None, forgets("network"), forgets("optimisers"), forgets("generators")],
-    ids=["sound", "network", "optimisers", "generators"],
+    ("options", "sound"),
+    [
+        *(pytest.param("macro", fault, id=f"macro-{number}") for number, fault in enumerate(WHOLE)),
+        pytest.param("regularised", None, id="regularised"),
+        *(pytest.param("regularised", forgets_stream(name), id=name) for name in STREAMS),
+    ],
     indirect=True,
 )
 def test_a_checkpoint_that_lacks_a_part_is_seen(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.training.augment import draw, flip_and_crop, normalise
+from benchmarks.training.augment import cut_out, draw, draw_centres, flip_and_crop, normalise
 from benchmarks.training.recipe import Recipe
 
 
@@ -51,3 +51,27 @@ def test_normalise_takes_mean_and_deviation_out_of_each_channel() -> None:
     assert result.dtype == torch.float32
     assert torch.allclose(result.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
     assert torch.allclose(result.std((0, 2, 3)), torch.ones(3), atol=1e-5)
+
+
+def test_a_square_about_its_centre_is_blanked_and_clipped_at_the_border() -> None:
+    images = torch.ones(3, 2, 9, 7)
+    centres = torch.tensor([[4, 3], [0, 0], [8, 6]])
+    blank = cut_out(images, centres, 4) == 0
+    assert [[*map(torch.Tensor.tolist, one[0].nonzero().unbind(1))] for one in blank] == [
+        [[row for row in rows for _ in columns], [column for _ in rows for column in columns]]
+        for rows, columns in ((range(2, 6), range(1, 5)), (range(2), range(2)), (range(6, 9), range(4, 7)))
+    ]
+    assert torch.equal(blank[:, 0], blank[:, 1]), "every channel"
+    assert int((cut_out(images, centres, 3)[0] == 0).sum()) == 2 * 3 * 3, "odd sides keep their size"
+
+
+def test_centres_are_uniform_over_the_image_and_drawn_after_everything_else() -> None:
+    order, augment = _generators(3)
+    alone = draw(50, Recipe(), *_generators(3))
+    drawn = draw(50, Recipe(), order, augment)
+    centres = draw_centres(8000, 8, augment)
+    assert torch.equal(drawn.offsets, alone.offsets)
+    assert torch.equal(drawn.flips, alone.flips)
+    counts = torch.bincount(centres[:, 0] * 8 + centres[:, 1], minlength=64)
+    assert counts.min() > 80
+    assert counts.max() < 180

@@ -89,6 +89,19 @@ def test_missing_cifar_names_file_home_size_and_command(nowhere: Place) -> None:
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "message"),
+    [
+        ("digits", "45k-5k", "digits has no '45k-5k'; give halves; dataset 'cifar10' has it"),
+        ("cifar10", "45-5k", "cifar10 has no '45-5k' (did you mean '45k-5k'?); give halves or 45k-5k"),
+    ],
+)
+def test_a_split_that_a_data_set_does_not_have_is_refused(nowhere: Place, name: str, split: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_dataset(name, nowhere, split=split)
+    assert message in str(caught.value)
+
+
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Place, np.ndarray]:
     """Six tiny batches in the binary format whose md5 stand in for the published ones, and the training records."""
@@ -224,3 +237,19 @@ def test_cifar_is_halved(planted: tuple[Place, np.ndarray], monkeypatch: pytest.
     assert np.array_equal(opened.train.labels, flat[order[:50], 0])
     assert np.array_equal(opened.valid.labels, flat[order[50:], 0])
     assert "not its published index list" in str(opened.manifest()["origin"])
+
+
+def test_another_split_of_cifar_cuts_the_same_order_elsewhere(
+    planted: tuple[Place, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, records = planted
+    monkeypatch.setitem(data.SPLITS, "cifar10", {"45k-5k": (90, 10)})
+    opened = open_dataset("cifar10", place, split="45k-5k")
+    order = split_order("cifar10", 100)
+    flat = records[:5].reshape(100, 3073)
+    assert np.array_equal(opened.train.labels, flat[order[:90], 0])
+    assert np.array_equal(opened.valid.labels, flat[order[90:], 0])
+    assert "90 / 10" in str(opened.manifest()["origin"])
+    assert (opened.manifest()["train"], opened.manifest()["valid"]) == (90, 10)
+    assert data.facts("cifar10").train == 25_000
+    assert _rows(open_dataset("cifar10", place, 5, 4, "45k-5k").valid) == _rows(opened.valid)[:4]

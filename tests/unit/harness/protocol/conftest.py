@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from harness.core.errors import Mistake, ProtocolError, UsageError
+from harness.core.later import LATER
 from harness.protocol import Loaded, load
 
 
@@ -35,6 +36,7 @@ class Table:
     sizes: tuple[int, ...] = (8, 16)
     scale: float = 1
     limit: int | None = None
+    noise: float = field(default=0.0, metadata=LATER)
 
 
 class FixedCatalogue:

@@ -227,3 +227,12 @@ def test_a_config_comes_back_from_plain_options(catalogue: object, valid: str, r
     assert build(table, options) == table(table="t", sizes=(8, 16), scale=1.0)
     with pytest.raises(UsageError, match=r"options\.tabel is not a key here \(did you mean 'table'\?\)"):
         build(table, {"tabel": "t"})
+
+
+def test_an_option_that_came_later_is_in_the_hash_only_where_it_is_set(valid: str, read: Read) -> None:
+    plain = read(valid)
+    assert "noise" not in plain.resolved["tracks"][0]["benchmark"]["options"]
+    assert read(valid.replace("{table: t}", "{table: t, noise: 0}")).hash == plain.hash
+    noisy = read(valid.replace("{table: t}", "{table: t, noise: 0.5}"))
+    assert noisy.resolved["tracks"][0]["benchmark"]["options"]["noise"] == 0.5
+    assert noisy.hash != plain.hash
