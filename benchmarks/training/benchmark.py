@@ -14,12 +14,13 @@ from benchmarks.spaces.nb201_moves import GrowingNasBench201
 from benchmarks.training.data import Facts, facts, open_dataset
 from benchmarks.training.landmarks import AVERAGE, HEAVIEST, LIGHTEST
 from benchmarks.training.naming import Names, check_query, kind
-from benchmarks.training.recipe import describe_phases
+from benchmarks.training.recipe import PASSES, describe_phases
 from benchmarks.training.settings import ENGINES, TrainingConfig, check_engine
 from harness.core.budget import Budget
 from harness.core.canonical import Json
 from harness.core.errors import TrialFailed, Unsupported, UsageError
 from harness.core.interfaces import Estimate, Place, Query
+from harness.core.lineage import founder_of
 from harness.core.types import (
     Arch,
     Attach,
@@ -249,7 +250,7 @@ class NB201Training:
 
     def _cost(self, arch: str, epochs: float, trained: int) -> Cost:
         images = epochs * trained
-        return Cost(epochs=epochs, multiply_adds=3.0 * self._skeleton.multiply_adds(arch) * images)
+        return Cost(epochs=epochs, multiply_adds=PASSES * self._skeleton.multiply_adds(arch) * images)
 
     def _tested(self, name: str, fit: Fit) -> dict[str, float]:
         """Return the sealed test accuracy under its name; nothing where a logit is not finite."""
@@ -279,13 +280,6 @@ class NB201Training:
     @property
     def _searched_tests(self) -> dict[str, int]:
         return {self._names.at("test", epochs): epochs for epochs in self.fidelities}
-
-
-def founder_of(work: Work) -> Work:
-    """Return the work that a lineage began with."""
-    while isinstance(work, Attach | Grow):
-        work = work.after
-    return work
 
 
 def _fidelities(config: TrainingConfig, query: Query) -> tuple[int, ...]:

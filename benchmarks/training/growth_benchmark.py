@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 from benchmarks.training.data import Facts, facts, open_dataset
 from benchmarks.training.growth_settings import GrowthConfig
 from benchmarks.training.naming import Names, check_query, kind
-from benchmarks.training.recipe import describe_phases
+from benchmarks.training.recipe import PASSES, describe_phases
 from harness.core.budget import Budget
 from harness.core.canonical import Json
 from harness.core.errors import TrialFailed, Unsupported
 from harness.core.interfaces import Estimate, Place, Query
+from harness.core.lineage import founder_of
 from harness.core.seeds import SeedTree
 from harness.core.types import (
     Arch,
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 
 GROWTH_VERSION = 1
 """Raised on any change of the space or its networks that changes a number."""
-
-_PASSES = 3.0
-"""Forward passes that a training step counts as: one forward, two for the backward pass."""
 
 _DRAWS = 64
 
@@ -132,7 +130,7 @@ class GrowthTraining:
             Unsupported: the work is of another kind, inherits weights, or asks for epochs that are not offered.
             UsageError: the architecture is not of this space, or its lineage does not lead to it.
         """
-        founder = self._accept(_founder_of(trial.work))
+        founder = self._accept(founder_of(trial.work))
         if isinstance(trial.work, Attach | Grow):
             self.space.plan(trial.work.arch)
             return self._nursery.answer(trial)
@@ -240,14 +238,14 @@ class GrowthTraining:
 
     def _cost(self, arch: str, epochs: float) -> Cost:
         images = epochs * len(self._data.train)
-        return Cost(epochs, multiply_adds=_PASSES * self.space.count(arch).multiply_adds * images)
+        return Cost(epochs, multiply_adds=PASSES * self.space.count(arch).multiply_adds * images)
 
     def _final_cost(self, arch: Arch, name: str) -> Cost:
         if name == self._searched_test:
             return self._cost(arch, self._query.search_epochs)
         epochs = self._query.final_epochs
         images = epochs * (len(self._data.train) + len(self._data.valid))
-        return Cost(epochs, multiply_adds=_PASSES * self._final_multiply_adds(arch) * images)
+        return Cost(epochs, multiply_adds=PASSES * self._final_multiply_adds(arch) * images)
 
     def _final_multiply_adds(self, arch: Arch) -> int:
         return self._config.final_skeleton().count(self.space.plan(arch)).multiply_adds
@@ -288,9 +286,3 @@ def _founder(config: GrowthConfig, place: Place) -> Model | None:
     from benchmarks.training.growth_model import find_model, read_model  # noqa: PLC0415 - loads torch
 
     return read_model(find_model(config.founder, place), config.space())
-
-
-def _founder_of(work: Work) -> Work:
-    while isinstance(work, Attach | Grow):
-        work = work.after
-    return work

@@ -12,12 +12,9 @@ from benchmarks.training.evaluate import Resident, accuracy
 from benchmarks.training.lineage import Ancestor, Lineage, Stage
 from benchmarks.training.naming import Names, kind
 from benchmarks.training.phases import distance
-from benchmarks.training.recipe import PROBED
+from benchmarks.training.recipe import PASSES, PROBED
 from harness.core.errors import TrialFailed, UsageError
 from harness.core.types import Attach, Cost, Evaluate, Failure, Grow, Measurement, Outcome, Trial
-
-PASSES = 3.0
-"""Forward passes that a training step counts as: one forward, two for the backward pass."""
 
 
 def phase_cost(work: Ancestor, per_image: float, bare: float, images: int, epochs: float, probed: int) -> Cost:

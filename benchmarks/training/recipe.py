@@ -14,6 +14,9 @@ Precision = Literal["fp32", "tf32", "bf16"]
 PHASES_VERSION = 1
 """Raised on any change of what a phase of a growing network computes."""
 
+PASSES = 3.0
+"""Forward passes that a training step counts as: one forward, two for the backward pass."""
+
 GRADIENT_LIMIT = 5.0
 """The largest norm of a gradient in a phase, for the parent's parameters and for the candidates' apart."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from harness.core.canonical import canonical_json
 from harness.core.codec import work_to_json
+from harness.core.lineage import founder_of
 from harness.core.schema import Track
 from harness.core.seeds import SeedTree
-from harness.core.types import Attach, Evaluate, Grow, RunSpec, Work
+from harness.core.types import Evaluate, RunSpec, Work
 
 
 def seeds_of(spec: RunSpec, track: Track) -> SeedTree:
@@ -20,7 +21,6 @@ def work_seed(seeds: SeedTree, work: Work) -> int:
 
 
 def _identity(work: Work) -> str:
-    while isinstance(work, Attach | Grow):  # one lineage, one seed: ablations train the very same founder
-        work = work.after
+    work = founder_of(work)  # one lineage, one seed: ablations train the very same founder
     # One network, one trajectory: the epochs asked for so far do not change the seed of an architecture.
     return f"evaluate {work.arch} {work.parent}" if isinstance(work, Evaluate) else canonical_json(work_to_json(work))

@@ -19,9 +19,9 @@ from benchmarks.training.determinism import bitwise
 from benchmarks.training.growth_cells import build_grown
 from benchmarks.training.growth_family import GrowthFamily
 from benchmarks.training.growth_settings import GrowthConfig
-from benchmarks.training.nursery import PASSES, phase_cost
+from benchmarks.training.nursery import phase_cost
 from benchmarks.training.phases import Phase, Regime
-from benchmarks.training.recipe import Recipe
+from benchmarks.training.recipe import PASSES, Recipe
 from benchmarks.training.regularisation import Regularisation
 from harness.core.hull import finalists
 from harness.core.interfaces import Task
