@@ -14,7 +14,7 @@ import csv
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +90,7 @@ class Setting:
             phase_learning_rate=0.025,
             cosine="step",
             flip=True,
+            crop_padding=0,
             engine="channels-last",
             parent_epochs=36,
         )
@@ -145,23 +146,25 @@ def measure(target: Path, setting: Setting, place: Place) -> None:
         UsageError: the CSV holds rows of another setting.
     """
     benchmark = NB201Hybrid(setting.config, place, QUERY)
-    identity = content_hash([benchmark.manifest(), setting.seed])[:12]
+    settings = {
+        case.name: content_hash([benchmark.manifest(), setting.seed, asdict(case)])[:12] for case in setting.cases
+    }
     rows = read(target) if target.exists() else []
     for row in rows:
-        if row.get("setting") != identity:
+        if row.get("setting") != settings.get(row["case"]):
             raise UsageError(
-                f"{target}: its rows were measured under the setting {row.get('setting')}, and this one is {identity}; "
-                "means over both would mean nothing: name another CSV"
+                f"{target}: a row of the case {row['case']!r} was measured under the setting {row.get('setting')}, and "
+                f"this one is {settings.get(row['case'])}; means over both would mean nothing: name another CSV"
             )
     known = {(row["parent"], row["case"]) for row in rows}
     console = Console(stderr=True)
     for arch in track(parents(setting), "parents", console=console, disable=not console.is_terminal):
         missing = [case for case in setting.cases if (arch, case.name) not in known]
         found = _rows(benchmark, setting, arch, missing) if missing else []
-        fresh = not target.exists()
+        fresh = not (target.exists() and target.stat().st_size)
         with target.open("a", encoding="utf-8", newline="") as file:
             for figures in found:
-                line: Row = {"setting": identity, **figures}
+                line: Row = {"setting": settings[str(figures["case"])], **figures}
                 writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
                 if fresh:
                     writer.writeheader()

@@ -118,3 +118,4 @@ def test_a_measurement_goes_on_from_its_csv_and_from_no_other(data_dir: Path, ca
 def test_what_is_measured_is_what_the_hybrid_comparison_trains() -> None:
     benchmark = load("petridish-nb201-hybrid", CATALOGUE).model.tracks[0].benchmark
     assert Setting().config == build(HybridConfig, benchmark.options)
+    assert benchmark.options["crop_padding"] == 0, "with crops, parents are not near convergence"
