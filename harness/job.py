@@ -13,7 +13,7 @@ from harness.core.canonical import content_hash
 from harness.core.clock import Stopwatch
 from harness.core.codec import result_from_json, result_to_json
 from harness.core.derivation import seeds_of
-from harness.core.errors import DataCorrupt
+from harness.core.errors import DataCorrupt, UsageError
 from harness.core.interfaces import Benchmark, Place
 from harness.core.registry import load
 from harness.core.schema import ProtocolModel, Track
@@ -61,6 +61,22 @@ def open_benchmark(track: Track, place: Place) -> Benchmark:
         raise DataCorrupt(
             f"tracks.{track.id}.benchmark.fingerprint: the protocol pins {pinned[:12]}, and this machine's "
             f"{benchmark.name} has {content_hash(benchmark.manifest())[:12]}; import the data that the protocol names"
+        )
+    return benchmark
+
+
+def open_recorded(study: Study, track: Track, place: Place) -> Benchmark:
+    """Open the benchmark that a track of a study was recorded with.
+
+    Raises:
+        UsageError: the benchmark here is another one.
+    """
+    benchmark = open_benchmark(track, place)
+    recorded, here = study.tracks()[track.id].fingerprint, content_hash(benchmark.manifest())
+    if recorded != here:
+        raise UsageError(
+            f"{study.folder}: track {track.id} was recorded with another {benchmark.name} ({recorded[:12]}) than this "
+            f"one ({here[:12]}); use the harness and the data of the record"
         )
     return benchmark
 

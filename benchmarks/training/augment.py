@@ -33,9 +33,9 @@ def draw(images: int, recipe: Recipe, order: torch.Generator, augment: torch.Gen
     return Draws(torch.randperm(images, generator=order), offsets, flips)
 
 
-def draw_centres(images: int, size: int, augment: torch.Generator) -> Tensor:
+def draw_centres(images: int, size: int, cutout: torch.Generator) -> Tensor:
     """Draw row and column of the pixel about which each image is cut out, (images, 2), for images of size x size."""
-    return torch.randint(0, size, (images, 2), generator=augment)
+    return torch.randint(0, size, (images, 2), generator=cutout)
 
 
 def flip_and_crop(images: Tensor, flips: Tensor, offsets: Tensor, padding: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Measure how reliably candidate recipes rank random cells, the only ground on which digits-201's recipe was chosen.
 
-`python -m benchmarks.training.digits201_pilot CSV MARKDOWN` trains the cells and writes a CSV (a CSV that is there is
-taken as it is), and puts the last epoch of every candidate as a table between the two marks of the Markdown file.
+`python -m benchmarks.training.digits201_pilot CSV MARKDOWN` trains the cells and writes a CSV (one that is there
+is gone on from), and puts the last epoch of every candidate as a table between the two marks of the Markdown file.
 """
 
 from __future__ import annotations
@@ -46,9 +46,12 @@ Row = dict[str, str | int | float]
 
 
 def pilot(target: Path, candidates: Mapping[str, Definition] = CANDIDATES, cells: int = CELLS) -> None:
-    """Write a CSV with a row for each candidate and epoch (about three minutes of one core for each candidate)."""
-    rows: list[Row] = []
+    """Append a row for each epoch of each candidate that the CSV lacks (about three minutes of one core for each)."""
+    rows: list[Mapping[str, str | int | float]] = list(read(target)) if target.exists() else []
+    known = {row["candidate"] for row in rows}
     for name, definition in candidates.items():
+        if name in known:
+            continue
         rows += _measure(name, replace(definition, seeds=SEEDS, cells=sample(cells)))
         with target.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
@@ -113,10 +116,15 @@ def _tau(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(kendalltau(one, other).statistic)
 
 
+def read(source: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV of `pilot`."""
+    with source.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def table(source: Path) -> str:
     """Return the last epoch of every candidate as a Markdown table."""
-    with source.open(encoding="utf-8", newline="") as file:
-        last = {row["candidate"]: row for row in csv.DictReader(file)}
+    last = {row["candidate"]: row for row in read(source)}
     columns = (
         "recipe",
         "core-seconds of a network",
@@ -142,10 +150,9 @@ def _command() -> None:
     parser.add_argument("page", type=Path, help="a Markdown file")
     options = parser.parse_args()
     measured.check(options.page, PART)
-    if not options.csv.exists():
-        pilot(options.csv)
+    pilot(options.csv)
     measured.put(options.page, PART, table(options.csv))
 
 
 if __name__ == "__main__":
-    measured.answer(_command)
+    measured.answer(_command, "stopped; what was measured is kept, and the same command goes on")

@@ -19,6 +19,9 @@ FormOption = Literal["cell", "macro"]
 MergeOption = Literal["concat", "sum"]
 SplitOption = Literal["halves", "45k-5k"]
 
+_LEAST_KEEP = 0.01
+"""What is kept is divided by its probability, which must not come near 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class GrowthConfig:
@@ -116,14 +119,16 @@ class GrowthConfig:
                 f"to {known.image_size}, or 0 for none"
             )
         for key in ("drop_path_keep", "final_drop_path_keep"):
-            if not 0 < getattr(self, key) <= 1:
-                raise UsageError(f"{key} is {getattr(self, key)}; give a probability above 0, or 1 to drop nothing")
+            if not _LEAST_KEEP <= getattr(self, key) <= 1:
+                raise UsageError(
+                    f"{key} is {getattr(self, key)}; give a probability from {_LEAST_KEEP}, or 1 to drop nothing"
+                )
         if not 0 <= self.final_auxiliary < inf:
             raise UsageError(f"final_auxiliary is {self.final_auxiliary}; give a positive weight, or 0 for no head")
         if self.weight_decay_steps is not None and self.weight_decay_steps < 1:
             raise UsageError(f"weight_decay_steps is {self.weight_decay_steps}; give 1 or more, or null to keep it")
         images = (self.train_images or known.train) + (self.valid_images or known.valid)
-        if self.final_auxiliary and images % self.batch_size == 1:
+        if self.final_auxiliary and (self.batch_size == 1 or images % self.batch_size == 1):
             raise UsageError(
                 f"batch_size is {self.batch_size}; of the {images} images of the final recipe it leaves one for the "
                 "last step, and final_auxiliary needs two to normalise: change either, or train_images"

@@ -14,8 +14,8 @@ from harness.core.errors import HarnessError, UsageError
 INTERRUPTED = 130
 
 
-def answer(command: Callable[[], None]) -> NoReturn:
-    """Carry a command out and leave with its exit code; an error is one line that ends in the next step."""
+def answer(command: Callable[[], None], stopped: str = "stopped; nothing was written, begin again") -> NoReturn:
+    """Carry a command out and leave with its exit code; `stopped` says after Ctrl-C what was kept and what is next."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         command()
@@ -23,7 +23,7 @@ def answer(command: Callable[[], None]) -> NoReturn:
         errors.print(f"error: {error}", markup=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        errors.print("stopped; what was measured is kept, and the same command goes on", markup=False)
+        errors.print(stopped, markup=False)
         sys.exit(INTERRUPTED)
     sys.exit(0)
 

@@ -287,4 +287,4 @@ def _command() -> None:
 
 
 if __name__ == "__main__":
-    measured.answer(_command)
+    measured.answer(_command, "stopped; what was measured is kept, and the same command goes on")

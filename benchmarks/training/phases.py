@@ -107,10 +107,11 @@ class Phase:
         self._regime, self._penalty = regime, penalty
         self._recipe = replace(regime.recipe, epochs=max(1, epochs))
         self._groups = [Group(part, self._recipe) for part in _parts(network) if part]
-        keep = regime.regularisation.drop_path_keep
+        keep, cut = regime.regularisation.drop_path_keep, ("cutout",) if regime.regularisation.cutout else ()
         droppable = dict(zip(_DROP_STREAMS, _networks(network), strict=False)) if keep < 1 else {}
         self._generators = {
-            name: torch.Generator().manual_seed(seeds.child(name).seed()) for name in ("order", "augment", *droppable)
+            name: torch.Generator().manual_seed(seeds.child(name).seed())
+            for name in ("order", "augment", *cut, *droppable)
         }
         generators = [self._generators[name] for name in droppable]
         self._paths = DropPath(cast("list[Droppable]", list(droppable.values())), generators, keep)
@@ -166,8 +167,8 @@ class Phase:
         draws = draw(len(split), recipe, self._generators["order"], self._generators["augment"])
         order, offsets, flips = (part.to(split.pixels.device) for part in (draws.order, draws.offsets, draws.flips))
         cutout = self._regime.regularisation.cutout
-        if cutout:  # drawn after everything else, which is what it would be without
-            centres = draw_centres(len(split), split.pixels.shape[-1], self._generators["augment"]).to(order.device)
+        if cutout:
+            centres = draw_centres(len(split), split.pixels.shape[-1], self._generators["cutout"]).to(order.device)
         for first in range(0, len(split), recipe.batch_size):
             part = slice(first, first + recipe.batch_size)
             pixels = flip_and_crop(split.pixels[order[part]], flips[part], offsets[part], recipe.crop_padding)

@@ -16,12 +16,11 @@ from harness.cli.tables import console, shown
 from harness.core.canonical import Json, content_hash
 from harness.core.derivation import seeds_of
 from harness.core.errors import HarnessError, TrialFailed, UsageError, nearest
-from harness.core.interfaces import Benchmark
 from harness.core.lineage import trained
 from harness.core.records import RunRecord
 from harness.core.schema import ProtocolModel, Track
 from harness.core.types import Arch, Evaluate, Failure, Grow, RunSpec, Trial
-from harness.job import open_benchmark
+from harness.job import open_recorded
 from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
@@ -51,8 +50,7 @@ def export_model(options: argparse.Namespace) -> int:
     spec = _spec(expand(loaded.model, study.choices()), options)
     _refuse_looked_up(study, spec)
     chosen = _chosen(study.run(spec), loaded.model, loaded.hash, options.arch)
-    benchmark = open_benchmark(chosen.track, place_of(options))
-    _refuse_other(study, chosen, benchmark)
+    benchmark = open_recorded(study, chosen.track, place_of(options))
     out = console()
     out.print(f"{spec.id} {'recommends' if options.arch is None else 'trained'} {chosen.arch}", markup=False)
     exported = _export(benchmark, chosen, options)
@@ -141,15 +139,6 @@ def _refuse_looked_up(study: Study, spec: RunSpec) -> None:
         raise UsageError(
             f"export: the networks of track {spec.track} were looked up in a table, which holds no weights{local}; run "
             "the protocol on a benchmark that trains them, nb201-training or growth-training, and export from that run"
-        )
-
-
-def _refuse_other(study: Study, chosen: Chosen, benchmark: Benchmark) -> None:
-    recorded = study.tracks()[chosen.track.id].fingerprint
-    if recorded != content_hash(benchmark.manifest()):
-        raise UsageError(
-            f"{study.folder}: track {chosen.track.id} was recorded with another {benchmark.name} ({recorded[:12]}) "
-            f"than this one ({content_hash(benchmark.manifest())[:12]}); use the harness and the data of the record"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from math import isfinite, nan
+from math import isfinite, isnan, nan
 from statistics import fmean
 
 import numpy as np
@@ -34,12 +34,14 @@ def check_parents(options: argparse.Namespace) -> int:
     for parent in found:
         rows.setdefault((parent.spec.track, parent.spec.method, parent.spec.variant), []).append(parent)
     columns = (
-        "track", "row", "variant", "replicates", "parents", "diverged", "when attached, %",
+        "track", "row", "variant", "replicates", "parents", "diverged", "other here", "when attached, %",
         f"after {options.epochs} more epochs, %", "left to gain, points", f"within {NEAR:g} point",
     )  # fmt: skip
     note = (
         "Validation accuracy without candidates. Means over replicates of the means over their parents, with "
-        "Student's 95 % interval over replicates; parents of a lineage are not independent."
+        "Student's 95 % interval over replicates; parents of a lineage are not independent. The further epochs begin "
+        "at the full learning rate of attachments again; where they lose more than a point they were too few to tell. "
+        "Other here: parents whose accuracy when attached is not the recorded one, as on another machine."
     )
     print_table(console(), "parents", columns, [(*row, *_cells(parents)) for row, parents in rows.items()], note)
     return 0
@@ -52,16 +54,24 @@ def _cells(parents: Sequence[Prolonged]) -> tuple[str, ...]:
     before = [fmean(parent.before for parent in group) for group in groups]
     after = [fmean(parent.after for parent in group) for group in groups]
     left = [late - early for early, late in zip(before, after, strict=True)]
-    mean = fmean(left) if left else nan
+    mean = round(fmean(left), 2) if left else nan
     return (
         str(len(replicates)),
         str(len(parents)),
         str(len(parents) - len(finite)),
+        str(sum(parent.before != parent.recorded for parent in finite)),
         f"{fmean(before) if before else nan:.2f}",
         f"{fmean(after) if after else nan:.2f}",
         f"{mean:+.2f}{_interval(left)}",
-        "yes" if mean <= NEAR else "no",
+        _verdict(mean),
     )
+
+
+def _verdict(left: float) -> str:
+    """Tell whether so many points are near nothing; a loss tells of the further epochs, not of the parents."""
+    if isnan(left) or left < -NEAR:
+        return "unclear"
+    return "yes" if left <= NEAR else "no"
 
 
 def _interval(left: Sequence[float]) -> str:

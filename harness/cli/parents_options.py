@@ -12,5 +12,8 @@ HELP = "train the parents of a record on without candidates; say how far from co
 def add(entry: argparse.ArgumentParser) -> None:
     """Add the options of `check-parents`."""
     entry.add_argument("run", type=Path, help="a run folder, for instance one below runs/")
-    entry.add_argument("--epochs", type=int, required=True, help="further epochs of each parent")
+    entry.add_argument(
+        "--epochs", type=int, required=True,
+        help="further epochs of each parent, as many as it was trained for or more: their learning rate begins anew",
+    )  # fmt: skip
     entry.add_argument("--replicates", type=int, default=1, help="look at the first so many of each row; default: 1")

@@ -304,11 +304,12 @@ def test_estimate_and_thought_are_priced_by_an_average_network(open_growth: Open
         ({"split": "45k-5k"}, "digits has no '45k-5k'; give halves"),
         ({"dataset": "cifar10", "valid_images": 6000, "split": "45k-5k"}, "the split has 5000 images"),
         ({"cutout": 9}, "the images of digits have 8 pixels a side: give 1 to 8"),
-        ({"drop_path_keep": 0.0}, "drop_path_keep is 0.0"),
+        ({"drop_path_keep": 1e-9}, "drop_path_keep is 1e-09; give a probability from 0.01"),
         ({"final_drop_path_keep": 1.5}, "final_drop_path_keep is 1.5"),
         ({"final_auxiliary": -0.4}, "final_auxiliary is -0.4"),
         ({"weight_decay_steps": 0}, "weight_decay_steps is 0"),
         ({"final_auxiliary": 0.4, "train_images": 654}, "it leaves one for the last step"),
+        ({"final_auxiliary": 0.4, "batch_size": 1}, "it leaves one for the last step"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:

@@ -125,7 +125,7 @@ def forgets_stream(name: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 WHOLE = [None, forgets("network"), forgets("optimisers"), forgets("generators")]
-STREAMS = ["augment", "drop-path", "drop-path of candidates"]
+STREAMS = ["augment", "cutout", "drop-path", "drop-path of candidates"]
 
 
 @pytest.mark.parametrize(

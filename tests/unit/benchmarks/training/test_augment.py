@@ -65,13 +65,8 @@ def test_a_square_about_its_centre_is_blanked_and_clipped_at_the_border() -> Non
     assert int((cut_out(images, centres, 3)[0] == 0).sum()) == 2 * 3 * 3, "odd sides keep their size"
 
 
-def test_centres_are_uniform_over_the_image_and_drawn_after_everything_else() -> None:
-    order, augment = _generators(3)
-    alone = draw(50, Recipe(), *_generators(3))
-    drawn = draw(50, Recipe(), order, augment)
-    centres = draw_centres(8000, 8, augment)
-    assert torch.equal(drawn.offsets, alone.offsets)
-    assert torch.equal(drawn.flips, alone.flips)
+def test_centres_are_uniform_over_the_image() -> None:
+    centres = draw_centres(8000, 8, torch.Generator().manual_seed(3))
     counts = torch.bincount(centres[:, 0] * 8 + centres[:, 1], minlength=64)
     assert counts.min() > 80
     assert counts.max() < 180

@@ -37,3 +37,22 @@ def test_a_pilot_becomes_a_table(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [(row["candidate"], row["epoch"]) for row in rows] == [("short", "1"), ("short", "2")]
     assert f"{float(rows[1]['tau_triples']):.2f}" in table(measured).splitlines()[-1]
+
+
+def test_a_pilot_that_was_stopped_trains_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[str] = []
+
+    def measure(name: str, _: object) -> list[dict[str, object]]:
+        if name == "third":
+            raise KeyboardInterrupt
+        trained.append(name)
+        return [{"candidate": name, "epoch": 1, "tau_triples": 0.5}]
+
+    monkeypatch.setattr("benchmarks.training.digits201_pilot._measure", measure)
+    measured = tmp_path / "pilot.csv"
+    with pytest.raises(KeyboardInterrupt):
+        pilot(measured, {"first": SHORT, "second": SHORT, "third": SHORT}, cells=8)
+    pilot(measured, {"first": SHORT, "second": SHORT, "fourth": SHORT}, cells=8)
+    assert trained == ["first", "second", "fourth"]
+    with measured.open(encoding="utf-8", newline="") as file:
+        assert [row["candidate"] for row in csv.DictReader(file)] == trained

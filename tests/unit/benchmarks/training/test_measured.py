@@ -51,14 +51,17 @@ def test_an_error_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "error: no table here; import one\n"
 
 
-def test_a_stop_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stop_says_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
     def stopped() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as left:
         answer(stopped)
     assert left.value.code == 130
-    assert "goes on" in capsys.readouterr().err
+    assert capsys.readouterr().err == "stopped; nothing was written, begin again\n"
+    with pytest.raises(SystemExit):
+        answer(stopped, "the rows are kept")
+    assert capsys.readouterr().err == "the rows are kept\n"
 
 
 @pytest.mark.parametrize("module", ["attach_table", "digits201_pilot", "move_signal"])
