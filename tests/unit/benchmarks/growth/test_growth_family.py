@@ -15,9 +15,15 @@ from benchmarks.spaces.growth_size import GrowthSkeleton
 from benchmarks.spaces.growth_text import parse
 from benchmarks.training import growth_family
 from benchmarks.training.attach import ARMS
+from benchmarks.training.determinism import bitwise
+from benchmarks.training.evaluate import Resident
 from benchmarks.training.growth_cells import GrownNetwork, build_grown, initialise_parts
 from benchmarks.training.growth_family import GrownAttached, GrowthFamily
+from benchmarks.training.phases import Phase, Regime
+from benchmarks.training.recipe import Recipe
+from benchmarks.training.regularisation import Regularisation
 from harness.core.errors import UsageError
+from harness.core.seeds import SeedTree
 from harness.core.types import Arch, Attach, Evaluate, Grow, Move
 
 SMALL = GrowthSkeleton(channels=4, cells=1, image_size=8, image_channels=1)
@@ -75,6 +81,37 @@ def test_both_stops_leave_logits_and_gradients_of_the_parent(form: str) -> None:
     assert network.omega.grad is not None
     assert network.omega.grad.all()
     assert all(map(torch.equal, network.parent.buffers(), control.buffers()))
+
+
+def walked(network: nn.Module, **regularisation: Any) -> Phase:
+    """Return a phase after twenty steps on images that a generator drew."""
+    generator = torch.Generator().manual_seed(5)
+    pixels = torch.randint(0, 17, (160, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    split = Resident(pixels, torch.arange(160) % 10, torch.tensor([4.9]), torch.tensor([6.0]))
+    recipe = Recipe(channels=4, cells=1, batch_size=16, learning_rate=0.05, flip=False, crop_padding=1)
+    regime = Regime(recipe, split, split, 1, "walk", Regularisation(**regularisation))
+    with bitwise(1):
+        phase = Phase(network, regime, 2, SeedTree.root("walk", 0), penalty=0.001)
+        phase.advance()
+        phase.advance()
+    return phase
+
+
+@FORMS
+@pytest.mark.parametrize("regularisation", [{}, {"drop_path_keep": 0.5, "cutout": 3}], ids=["plain", "regularised"])
+@pytest.mark.parametrize("arm", ["sg+sf", "sf", "sg", "joint"])
+def test_twenty_steps_of_the_parent_are_those_without_candidates_behind_both_stops_alone(
+    form: str, regularisation: dict[str, Any], arm: str
+) -> None:
+    network = attached(form, attachment(form, arm))
+    phases = walked(network, **regularisation), walked(build_grown(START[form], SMALL, 3), **regularisation)
+    parents = network.parent, phases[1].network
+    same = [
+        all(map(torch.equal, *(list(parent.parameters()) for parent in parents))),
+        all(map(torch.equal, *(list(parent.buffers()) for parent in parents))),
+        all(map(torch.equal, *(phase.momentum() for phase in phases))),
+    ]
+    assert same == [arm == "sg+sf"] * 3
 
 
 @FORMS
