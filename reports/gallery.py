@@ -20,6 +20,9 @@ _COLUMNS = 9.5  # units of a row of drawings
 _DOWN = 2.9  # units from one row to the next
 _LEAST = 4.4  # units that a caption takes
 
+Labels = tuple[str, str]
+"""Of the axis across and of the axis up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
@@ -69,8 +72,9 @@ def gallery_table(lineages: Lineages, name: str, title: str, unit: str, again: R
         for index, member in enumerate(lineages.members)
     )
     note = (
-        f"Networks of the pool that no mixture of others beats in validation error and multiply-adds, by rising cost; "
-        f"{len(lineages.members)} were trained. `grown by` is the line from the founder. Spent: {unit}.{_said(again)}"
+        "Networks of the pool that no mixture of others beats in validation error and multiply-adds, by rising cost "
+        f"(of one image; these and the parameters in millions); {len(lineages.members)} were trained. `grown by` is "
+        f"the line from the founder. Spent: {unit}.{_said(again)}"
     )
     sizes, line = ("", "multiply-adds", "parameters", "validation error"), ("growths", "grown by", "spent")
     tested = () if again is None else ("test (seeds)",)
@@ -159,8 +163,16 @@ def _caption(place: int, member: Member, graph: Graph) -> str:
     return f"{place}.{name}\n{number(member.cost, 2)} M multiply-adds, error {number(member.error, 1)}"
 
 
-def hull_figure(lineages: Lineages, name: str, title: str, axis: str, limit: float) -> Figure:
-    """Return the pool in the plane of error over cost, and its lower hull at quarters of the budget."""
+def hull_figure(lineages: Lineages, name: str, title: str, labels: Labels, limit: float) -> Figure:
+    """Return the pool in the plane of error over cost, and its lower hull at quarters of the budget.
+
+    Args:
+        lineages: the pool.
+        name: of the figure.
+        title: of the figure.
+        labels: of the axes, with their units.
+        limit: of the budget, in its unit.
+    """
     members = [member for member in lineages.members if isfinite(member.cost)]
     series = [
         _curve("founders", [(m.cost, m.error) for m in members if m.parent < 0], "points"),
@@ -169,7 +181,7 @@ def hull_figure(lineages: Lineages, name: str, title: str, axis: str, limit: flo
     ]
     note = "Every trained network of one run; parents are drawn from near the hull as it is at the time."
     shown = tuple(one for one in series if one.x)
-    return Figure(name, title, axis, "validation error", shown, note, x_log="linear")
+    return Figure(name, title, *labels, shown, note, x_log="linear")
 
 
 def _hull(members: Sequence[Member], spent: float) -> list[tuple[float, float]]:
@@ -182,8 +194,15 @@ def _curve(label: str, points: Sequence[tuple[float, float]], style: Literal["li
     return Series(label, xs, ys, ys, ys, style=style)
 
 
-def tree_figure(lineages: Lineages, name: str, title: str, axis: str) -> Figure:
-    """Return the tree of growth: each network at the budget spent when it was known, joined to its parent."""
+def tree_figure(lineages: Lineages, name: str, title: str, labels: Labels) -> Figure:
+    """Return the tree of growth: each network at the budget spent when it was known, joined to its parent.
+
+    Args:
+        lineages: the pool.
+        name: of the figure.
+        title: of the figure.
+        labels: of the axes, with their units.
+    """
     members = lineages.members
     series = [
         _curve("founder", [(m.spent, m.error) for m in members if m.parent < 0], "points"),
@@ -196,4 +215,4 @@ def tree_figure(lineages: Lineages, name: str, title: str, axis: str) -> Figure:
             series.append(_curve("grown from", ends, "line"))
     note = "A line leads from each parent to its child, at the points of the budget at which they were trained."
     shown = tuple(one for one in series if one.x)
-    return Figure(name, title, axis, "validation error", shown, note, x_log="linear")
+    return Figure(name, title, *labels, shown, note, x_log="linear")

@@ -12,7 +12,7 @@ from reports.frame import BASE, declared_exclusions
 from reports.gallery import Retraining, gallery_figure, gallery_table, hull_figure, tree_figure
 from reports.lineages import Lineages, read_lineages
 from reports.selections import Diagnosis, diagnose
-from reports.wording import ABSENT, number, signed, trains_hull, unit_name
+from reports.wording import ABSENT, is_percent, number, signed, trains_hull, unit_name
 
 _NOTHING = "No complete run of this study grew a network."
 _ABOUT = (
@@ -62,10 +62,17 @@ def _pictures(plan: Mapping[str, Any], lineages: Lineages) -> Section:
     name, where = f"{spec.track}-{spec.method}", f"{spec.method} on {spec.track}, replicate {spec.replicate}"
     unit = unit_name(plan["budget"]["unit"], simulated=False)
     axis = next((m for m in plan["objective"]["secondary"] if m.endswith("/multiply-adds")), "multiply-adds")
+    error = f"validation error{', %' if is_percent(plan['objective']['metric']) else ''}"
     figures: tuple[Figure | None, ...] = (
         gallery_figure(lineages, f"gallery-{name}", f"Cells on the hull: {where}"),
-        hull_figure(lineages, f"hull-{name}", f"Error over cost: {where}", axis, float(plan["budget"]["limit"])),
-        tree_figure(lineages, f"tree-{name}", f"Tree of growth: {where}", f"spent ({unit})"),
+        hull_figure(
+            lineages,
+            f"hull-{name}",
+            f"Error over cost: {where}",
+            (f"{axis}, millions", error),
+            float(plan["budget"]["limit"]),
+        ),
+        tree_figure(lineages, f"tree-{name}", f"Tree of growth: {where}", (f"spent, {unit}", error)),
     )
     table = gallery_table(lineages, f"pool-{name}", f"Gallery: {where}", unit, _retraining(plan))
     return Section(f"Gallery of {where}", "", (table,), tuple(figure for figure in figures if figure))

@@ -128,14 +128,17 @@ POOL = Lineages(SPEC, members((1, 10, -1), (3, 4, 0), (5, 6, 1)), ())
 def test_hull_and_tree() -> None:
     assert on_hull(POOL) == [0, 1]
     assert [member.error for member in POOL.chain(2)] == [10, 4, 6]
-    hull = hull_figure(POOL, "h", "", "cost", limit=40.0)
+    hull = hull_figure(POOL, "h", "", ("cost, millions", "error, %"), limit=40.0)
+    assert (hull.x_label, hull.y_label) == ("cost, millions", "error, %")
     assert {one.label: one.x for one in hull.series if one.style == "line"} == {
         "hull at 25% of the budget": (1,),
         "hull at 50% of the budget": (1, 3),
         "hull at 75% of the budget": (1, 3),
         "hull at 100% of the budget": (1, 3),
     }
-    edges = [one for one in tree_figure(POOL, "t", "", "spent").series if one.style == "line"]
+    tree = tree_figure(POOL, "t", "", ("spent, epochs", "error, %"))
+    assert (tree.x_label, tree.y_label) == ("spent, epochs", "error, %")
+    edges = [one for one in tree.series if one.style == "line"]
     assert [(one.x, one.middle) for one in edges] == [((10, 20), (10, 4)), ((20, 30), (4, 6))]
 
 
