@@ -176,10 +176,10 @@ def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, cases: Sequence[
     """Return a row for each case whose training did not diverge."""
     space = benchmark.space
     moves = tuple(space.moves(arch))
-    start = _looked_up(benchmark, arch)
-    children = [_looked_up(benchmark, space.grow(arch, [move])) for move in moves]
+    start = looked_up(benchmark, arch)
+    children = [looked_up(benchmark, space.grow(arch, [move])) for move in moves]
     gains = [child.value - start.value for child in children]
-    tau_size = _tau([child.metrics["cifar10/multiply-adds"] for child in children], gains)
+    tau_size = tau([child.metrics["cifar10/multiply-adds"] for child in children], gains)
     rows: list[Row] = []
     for case in cases:
         found = benchmark.evaluate(Trial(0, case.attach(arch, moves), setting.seed)).result
@@ -189,7 +189,8 @@ def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, cases: Sequence[
     return rows
 
 
-def _looked_up(benchmark: NB201Hybrid, arch: Arch) -> Measurement:
+def looked_up(benchmark: NB201Hybrid, arch: Arch) -> Measurement:
+    """Return what the table says of a cell that was trained from scratch."""
     found = benchmark.evaluate(Trial(0, Evaluate(arch, EPOCHS), 0)).result
     assert isinstance(found, Measurement)  # the table holds every cell
     return found
@@ -207,14 +208,14 @@ def _figures(found: Measurement, moves: Sequence[Move], gains: Sequence[float]) 
     return {
         "valid_before": round(before, 2),
         "valid_after": round(after, 2),
-        **{f"tau_{name}": _tau([score(found.scores, move) for move in moves], gains) for name, score in SCORES.items()},
+        **{f"tau_{name}": tau([score(found.scores, move) for move in moves], gains) for name, score in SCORES.items()},
         "gain_chosen": round(float(np.mean(np.array(gains)[weights == weights.max()])), 4),
         "gain_mean": round(float(np.mean(gains)), 4),
         "gain_best": round(max(gains), 4),
     }
 
 
-def _tau(scores: Sequence[float], gains: Sequence[float]) -> float:
+def tau(scores: Sequence[float], gains: Sequence[float]) -> float:
     """Return Kendall's tau-b; 0 where a side does not vary, since such a score orders nothing."""
     found = float(stats.kendalltau(scores, gains).statistic)
     return round(found, 4) if math.isfinite(found) else 0.0
@@ -244,7 +245,7 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     lines: list[Sequence[str]] = [("case", "parents", *_COLUMNS.values())]
     for case in cases:
         of_case = [_derived(row) for row in rows if row["case"] == case]
-        lines.append((case, str(len(of_case)), *(_interval([row[key] for row in of_case]) for key in _COLUMNS)))
+        lines.append((case, str(len(of_case)), *(interval([row[key] for row in of_case]) for key in _COLUMNS)))
     return measured.table(lines)
 
 
@@ -257,7 +258,8 @@ def _derived(row: Mapping[str, str]) -> dict[str, float]:
     }
 
 
-def _interval(values: Sequence[float]) -> str:
+def interval(values: Sequence[float]) -> str:
+    """Return a mean with its 95 % interval (Student's t), in words; the mean alone where there is one value."""
     mean = float(np.mean(values))
     if len(values) < 2:  # noqa: PLR2004 - one value has no spread
         return f"{mean:.2f}"
@@ -265,7 +267,12 @@ def _interval(values: Sequence[float]) -> str:
     return f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]"
 
 
-def _place() -> Place:
+def place_of_environment() -> Place:
+    """Return the folders that NAS_DATA_DIR and NAS_CACHE_DIR name.
+
+    Raises:
+        DataMissing: NAS_DATA_DIR is not set.
+    """
     folder = os.environ.get("NAS_DATA_DIR")
     if not folder:
         raise DataMissing("NAS_DATA_DIR is not set; name the folder with NAS-Bench-201 and CIFAR-10 in it")
@@ -282,7 +289,7 @@ def _command() -> None:
     if options.parents < 1:
         raise UsageError(f"parents: {options.parents} measures nothing; give 1 or more")
     measured.check(options.page, PART)
-    measure(options.csv, replace(Setting(), parents=options.parents), _place())
+    measure(options.csv, replace(Setting(), parents=options.parents), place_of_environment())
     measured.put(options.page, PART, table(read(options.csv)))
 
 

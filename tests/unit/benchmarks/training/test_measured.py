@@ -64,7 +64,7 @@ def test_a_stop_says_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "the rows are kept\n"
 
 
-@pytest.mark.parametrize("module", ["attach_table", "digits201_pilot", "move_signal"])
+@pytest.mark.parametrize("module", ["attach_table", "digits201_pilot", "move_signal", "child_signal"])
 def test_a_command_that_is_called_wrongly_shows_no_traceback(module: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", f"benchmarks.training.{module}"]
     given = [str(tmp_path / "measured.csv")] * (module != "attach_table") + [str(tmp_path / "absent.md")]
