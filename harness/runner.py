@@ -35,6 +35,9 @@ from harness.core.types import (
 from harness.overlap import Asked, Crew, Landing, Overlap
 from harness.protocol import build
 
+_PART = 1.0
+"""Seconds of the clock that are worth a line of their own."""
+
 Listener = Callable[[float], None]
 """Told the share of the budget that is spent, after every trial."""
 
@@ -85,7 +88,6 @@ def execute(
         ReplayDiverged: the run took another course than its journal.
     """
     recorder.start(now())
-    whole = Stopwatch()
     search = _Search(spec, track, benchmark, recorder, listener)
     # An earlier attempt's outcomes stand in the order in which they landed.
     reason = search.loop() if crew is None else search.overlap(Overlap(crew, order or recorder.outcomes))
@@ -96,7 +98,7 @@ def execute(
     recorder.phase("selection", watch.lap())
     for arch in finalists(chosen, search.learnt, track):
         search.evaluate_finally(arch)
-    recorder.phase("wall", whole.lap())
+    recorder.phase("wall", search.clock.lap())
     recorder.finish(reason, search.ledger.spent, chosen)
 
 
@@ -106,6 +108,7 @@ class _Search:
     def __init__(
         self, spec: RunSpec, track: Track, benchmark: Benchmark, recorder: Recording, listener: Listener
     ) -> None:
+        self.clock = Stopwatch()
         self.track, self.benchmark, self.recorder, self.listener = track, benchmark, recorder, listener
         self.seeds = seeds_of(spec, track)
         self.ledger = Ledger(Budget(track.budget.unit, track.budget.limit, track.budget.overrun))
@@ -206,7 +209,7 @@ class _Search:
         price = 0.0 if free else self.ledger.budget.price_of(trial.work, outcome.result.cost)
         if self.track.budget.overrun == "discard" and not self.ledger.fits(price):
             self.recorder.append(trial, outcome, self.landed, self.method.recommend(), counted=False)
-            self.recorder.timing(trial.id, asked.seconds, seconds, 0.0)
+            self._time(trial, asked.seconds, seconds, 0.0)
             return None
         self.ledger.charge(price)
         self.paid.add(asked.key)
@@ -239,8 +242,20 @@ class _Search:
             self.standing = recommended
             self._keep(trial.work, result)
         self.recorder.append(trial, flight.outcome, self.landed, recommended, counted=True)
-        self.recorder.timing(trial.id, flight.asked.seconds, flight.seconds, told)
+        self._time(trial, flight.asked.seconds, flight.seconds, told)
         self.listener(min(1.0, self.ledger.spent / self.track.budget.limit))
+
+    def _time(self, trial: Trial, *seconds: float) -> None:
+        self._pass()
+        self.recorder.timing(trial.id, *seconds)
+
+    def _pass(self) -> None:
+        """Record the clock in parts, so that a run that is killed keeps the hours of its earlier attempts.
+
+        Before the seconds of what took them: a kill in between leaves no clock that is shorter than its parts.
+        """
+        if self.clock.reading() >= _PART:
+            self.recorder.phase("wall", self.clock.lap())
 
     def _keep(self, work: Work, result: Measurement | Failure) -> None:
         if isinstance(result, Failure) or not isinstance(work, Evaluate | Grow):
@@ -268,6 +283,7 @@ class _Search:
             if metrics is None:
                 metrics = dict(self.benchmark.final(arch, self.seeds.child("final", arch, seed).seed()))
             self.recorder.final(arch, seed, metrics, self.benchmark.final_cost(arch))
+            self._pass()
             self.recorder.phase("final", watch.lap())
 
 

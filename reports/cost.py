@@ -274,13 +274,18 @@ PHASES = {
 """Phase -> the names under which its real seconds are recorded."""
 REST = "recording and the rest"
 
+_ROUNDING = 1e-3
+"""Seconds by which the phases of a run may outlast its clock, every line being rounded. A clock that is shorter still
+is that of a last attempt alone, which says nothing of the rest."""
+
 _BESIDE = " Where trials ran side by side, evaluation is the sum over processes, and the definitions are of the clock."
 
 
 def real(trace: Trace, phase: str) -> float:
     """Return the real seconds of a phase of a run; NaN where they are not recorded."""
     if phase == REST:
-        return trace.seconds.get("wall", nan) - sum(real(trace, other) for other in PHASES)
+        rest = trace.seconds.get("wall", nan) - sum(real(trace, other) for other in PHASES)
+        return rest if rest > -_ROUNDING else nan
     return sum(trace.seconds.get(name, nan) for name in PHASES[phase])
 
 
@@ -305,6 +310,12 @@ def _real(frame: Frame, cells: list[tuple[TrackFrame, Cell]]) -> Table:
 def _beside(track: TrackFrame) -> bool:
     """Tell whether trials of a run were evaluated side by side, so that their seconds overlap."""
     return bool(track.plan.get("schedule", "virtual") == "recorded")
+
+
+def _clock(track: TrackFrame, trace: Trace) -> float:
+    """Return the seconds of a run's clock; NaN where the record has not all of them."""
+    whole = _beside(track) or isfinite(real(trace, REST))
+    return trace.seconds.get("wall", nan) if whole else nan
 
 
 def _real_parts(track: TrackFrame, cell: Cell) -> dict[str, Amount]:
@@ -345,5 +356,5 @@ def _real_data(frame: Frame, track: TrackFrame, cell: Cell, parts: Mapping[str, 
         found |= {f"{key}_seconds_mean": value.mean, f"{key}_seconds_sd": value.sd}
     ledger = frame.study.tuning.get(cell.key[1])
     tuning = float(str(ledger["seconds"])) if ledger is not None else None
-    walls = sum(trace.seconds.get("wall", nan) for trace in complete(cell))
+    walls = sum(_clock(track, trace) for trace in complete(cell))
     return found | {"tuning_seconds": tuning, "all_runs_and_tuning_seconds": walls + (tuning or 0.0)}

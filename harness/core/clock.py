@@ -17,6 +17,10 @@ class Stopwatch:
 
     started: float = field(default_factory=time.perf_counter)
 
+    def reading(self) -> float:
+        """Return the seconds since the last lap, which goes on."""
+        return time.perf_counter() - self.started
+
     def lap(self) -> float:
         """Return the seconds since the last lap, and start the next."""
         lapped = time.perf_counter()

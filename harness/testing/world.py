@@ -149,6 +149,7 @@ class Notebook:
         lines: the same as canonical JSON.
         recorded: the lines of the attempt that is resumed.
         final_costs: what each final evaluation is charged.
+        seconds: of trials and phases, in the order in which they were recorded.
         reason: why the run ended.
     """
 
@@ -158,6 +159,7 @@ class Notebook:
     trials: list[TrialRecord] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     final_costs: list[Cost | None] = field(default_factory=list)
+    seconds: list[tuple[str, float]] = field(default_factory=list)
     reason: str = ""
 
     def append(self, trial: Trial, outcome: Outcome, spent: float, recommended: str | None, *, counted: bool) -> None:
@@ -178,10 +180,12 @@ class Notebook:
         """Forget the time."""
 
     def timing(self, trial_id: int, ask: float, evaluate: float, tell: float) -> None:
-        """Forget the seconds."""
+        """Record the seconds of a trial."""
+        self.seconds.append((f"trial {trial_id}", ask + evaluate + tell))
 
     def phase(self, name: str, seconds: float) -> None:
-        """Forget the seconds."""
+        """Record the seconds of a phase."""
+        self.seconds.append((name, seconds))
 
     def final(self, arch: str, seed: int, metrics: Mapping[str, float], cost: Cost | None = None) -> None:
         """Record the final metrics."""

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -206,6 +207,47 @@ def test_a_resumed_run_replays_to_the_same_lines(workers: int) -> None:
     for count in range(0, len(whole.trials), 3):
         resumed = play("methods.regularized_evolution:RegularizedEvolution", tiny, notebook=whole.torn(count))
         assert resumed.lines == whole.lines
+
+
+class Ticking:
+    """A stopwatch on a clock that advances by 0.75 seconds whenever it is read."""
+
+    ticks: ClassVar[Iterator[int]] = itertools.count()
+
+    def __init__(self) -> None:
+        self.started = next(self.ticks)
+
+    def reading(self) -> float:
+        return 0.75 * (next(self.ticks) - self.started)
+
+    def lap(self) -> float:
+        lapped = next(self.ticks)
+        seconds, self.started = 0.75 * (lapped - self.started), lapped
+        return seconds
+
+
+def clock_and_parts(seconds: Sequence[tuple[str, float]]) -> tuple[float, float]:
+    clock = sum(value for name, value in seconds if name == "wall")
+    return clock, sum(value for name, value in seconds if name != "wall")
+
+
+def test_the_clock_of_a_resumed_run_is_that_of_all_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.runner.Stopwatch", Ticking)
+    SCRIPT[:] = words("aaaaa", "bbbbb", "ccccc", "ddddd")
+    whole = play(HERE, world(100, final={"seeds": [0, 1]}))
+    for kill in range(1, len(whole.seconds) + 1):
+        clock, parts = clock_and_parts(whole.seconds[:kill])
+        assert clock >= parts, f"the clock is behind what it covers after {whole.seconds[kill - 1]}"
+    attempt = whole.seconds[: [name for name, _ in whole.seconds].index("trial 2")]
+    resumed = play(HERE, world(100, final={"seeds": [0, 1]}), notebook=whole.torn(2))
+    clock, parts = clock_and_parts([*attempt, *resumed.seconds])
+    assert clock >= parts
+    assert clock > clock_and_parts(resumed.seconds)[0]
+
+
+def test_fast_trials_have_no_lines_of_the_clock() -> None:
+    SCRIPT[:] = words("aaaaa", "bbbbb", "ccccc", "ddddd")
+    assert [name for name, _ in play(HERE, world(100)).seconds].count("wall") == 1
 
 
 def test_a_method_that_changed_its_mind_is_found_on_resume() -> None:

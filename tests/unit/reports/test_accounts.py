@@ -161,6 +161,13 @@ class TestReal:
         assert "side by side" in beside.note
         assert "side by side" not in table(study, "cost-real").note
 
+    def test_a_clock_of_a_last_attempt_alone_says_nothing_of_the_rest(self, make_study: Make) -> None:
+        seconds = {"ask": 0.1, "evaluate": 900.0, "tell": 0.1, "selection": 0.1, "final": 4.0, "wall": 500.0}
+        found = row_of(table(make_study(spoil=only(2, seconds=seconds)), "cost-real"), "random_search")
+        assert isnan(float(str(found["recording_and_the_rest_seconds_mean"])))
+        assert isnan(float(str(found["all_runs_and_tuning_seconds"])))
+        assert found["definition_8_seconds_mean"] == pytest.approx((4 * 4.9375 + 904.3) / 5)
+
     def test_older_records_say_unknown(self, make_study: Make) -> None:
         seconds = {"ask": 0.1, "evaluate": 0.2, "tell": 0.1}
         study = make_study(spoil=lambda run: replace(run, seconds=seconds, final_cost=None))
