@@ -26,11 +26,13 @@ _NOTE = (
     "accuracy of the parent after a phase of attachment less that before. Drift: relative distance of the parent's "
     "weights from those that it has after the same phase without candidates. Weight and gain: Spearman's correlation "
     "of the chosen candidates' mean weight and the fall in error from parent to child; about candidates that were not "
-    "chosen the records know nothing. A dash: not measured."
+    "chosen the records know nothing. Parents here: Spearman's correlation of the validation accuracy that parents had "
+    "when candidates were attached with that which the search was told of them, each parent of a run once; a dash "
+    "where both are of one training. A dash elsewhere: not measured."
 )
 _COLUMNS = (
     "row", "runs", "attachments", "growths", "founders per run", "overlap (pairs)", "by chance", "margin",
-    "parent moved, points", "drift", "weight and gain",
+    "parent moved, points", "drift", "weight and gain", "parents here",
 )  # fmt: skip
 
 
@@ -112,6 +114,7 @@ def _line(label: str, one: Diagnosis) -> tuple[str, ...]:
         signed(one.changed, 2) if isfinite(one.changed) else ABSENT,
         _shown(one.drift, 4),
         signed(one.correlation, 2) if isfinite(one.correlation) else ABSENT,
+        signed(one.scale, 2) if isfinite(one.scale) else ABSENT,
     )
 
 

@@ -45,6 +45,8 @@ class Attachment:
         changed: the parent's validation accuracy after the phase less that before it; NaN where not measured.
         drift: how far the candidates drove the parent; NaN where not measured.
         gain: the error of the parent less that of the child; NaN where there is no child.
+        before: the parent's validation accuracy in % when candidates were attached; NaN where not measured.
+        told: the parent's error as the search was told it.
     """
 
     arch: str
@@ -53,6 +55,8 @@ class Attachment:
     changed: float
     drift: float
     gain: float
+    before: float = nan
+    told: float = nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ class _Pool:
             weights = {key: value for key, value in result.scores.items() if "|" not in key}
             before, after, drift = (_phase(result.metrics, name) for name in ("valid-before", "valid", "drift"))
             chosen = tuple(map(str, growth.moves)) if growth else ()
-            yield Attachment(str(work.arch), weights, chosen, after - before, drift, self._gain(growth))
+            told = self.members[self.places[work.after]].error if work.after in self.places else nan
+            gain = self._gain(growth)
+            yield Attachment(str(work.arch), weights, chosen, after - before, drift, gain, before, told)
 
     def _gain(self, growth: Grow | None) -> float:
         if growth is None or growth not in self.places or growth.after.after not in self.places:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import isfinite, nan
+from math import isclose, isfinite, nan
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from reports.lineages import Attachment, Lineages
 
+_WHOLE = 100.0
 _FEW = 3  # pairs below which a rank correlation says nothing
 
 
@@ -30,6 +31,8 @@ class Diagnosis:
         changed: points of validation accuracy that a phase of attachment moved its parent by, mean.
         drift: how far candidates drove their parent, mean.
         correlation: Spearman's, between the mean weight of the chosen and the gain of the child.
+        scale: Spearman's, between the accuracy of parents when candidates were attached and that which the search was
+            told of them, each parent of a run once; NaN where both are of one training.
     """
 
     runs: int
@@ -43,6 +46,7 @@ class Diagnosis:
     changed: float
     drift: float
     correlation: float
+    scale: float
 
 
 def diagnose(runs: Sequence[Lineages]) -> Diagnosis:
@@ -62,7 +66,15 @@ def diagnose(runs: Sequence[Lineages]) -> Diagnosis:
         changed=_mean(each.changed for each in attachments),
         drift=_mean(each.drift for each in attachments),
         correlation=_correlation(gains),
+        scale=_scale(runs),
     )
+
+
+def _scale(runs: Sequence[Lineages]) -> float:
+    parents = [each for run in runs for each in {one.arch: one for one in reversed(run.attachments)}.values()]
+    if all(isclose(each.before, _WHOLE - each.told) for each in parents):
+        return nan
+    return _correlation([(each.before, -each.told) for each in parents])
 
 
 def margin(attachment: Attachment) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import isnan
 from typing import Any
 
 import pytest
@@ -195,6 +196,21 @@ def test_correlation_of_weight_and_gain() -> None:
     assert diagnose([Lineages(SPEC, (), tuple(rising))]).correlation == pytest.approx(1.0)
     falling = [attachment(("a",), gain=-float(i), a=1.0 + i, b=1.0) for i in range(5)]
     assert diagnose([Lineages(SPEC, (), tuple(falling))]).correlation == pytest.approx(-1.0)
+
+
+def test_parents_are_ordered_at_both_scales_once_in_each_run() -> None:
+    def parent(arch: str, before: float, error: float) -> Attachment:
+        return Attachment(arch, {}, (), 0.0, 0.0, 0.0, before, error)
+
+    alike = [parent("a", 50.0, 20.0), parent("b", 55.0, 10.0), parent("c", 60.0, 5.0)]
+    assert diagnose([Lineages(SPEC, (), tuple(alike))]).scale == pytest.approx(1.0)
+    again = [*alike, parent("c", 10.0, 5.0)]
+    assert diagnose([Lineages(SPEC, (), tuple(again))]).scale == pytest.approx(1.0)
+    turned = [parent("a", 60.0, 20.0), parent("b", 55.0, 10.0), parent("c", 50.0, 5.0)]
+    assert diagnose([Lineages(SPEC, (), tuple(turned))]).scale == pytest.approx(-1.0)
+    assert isnan(
+        diagnose([Lineages(SPEC, (), tuple(parent(arch, 90.0 + i, 10.0 - i) for i, arch in enumerate("abc")))]).scale
+    )
 
 
 @pytest.fixture(scope="module")
