@@ -116,20 +116,20 @@ def test_a_stopped_build_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> N
     script, out = tmp_path / "build.py", tmp_path / "out"
     script.write_text(LONG)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(script), str(out)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 120
-        while not (out / "bundles" / "bundle-0000.npz").exists():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
-        said, errors = process.communicate(timeout=20)
-    finally:
-        process.kill()
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 600
+            while not (out / "bundles" / "bundle-0000.npz").exists():
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGINT)
+            said, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert f"stopped; go on with: python -m harness data build digits201 --out {out}" in said
     assert "Traceback" not in errors
