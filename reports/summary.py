@@ -22,6 +22,7 @@ from reports.frame import Cell, Frame, TrackFrame, read
 from reports.further import across_section, further_sections
 from reports.machines import machines_table
 from reports.reproduction import Reproduction, reproduction_table, reproductions
+from reports.seconds import seconds_table
 from reports.setting import methods_table, study_table, tracks_table, tuning_table
 from reports.space import space_table
 from reports.wording import (
@@ -84,7 +85,7 @@ def _setup(frame: Frame) -> tuple[Table | None, ...]:
 
 
 def _cost_section(frame: Frame) -> Section:
-    tables = (runs_table(frame), *cost_tables(frame), segments_table(frame), run_rows(frame))
+    tables = (runs_table(frame), *cost_tables(frame), seconds_table(frame), segments_table(frame), run_rows(frame))
     figures = (breakdown_figure(track) for track in frame.tracks)
     return Section("Runs and cost", tables=tables, figures=tuple(figure for figure in figures if figure))
 
