@@ -9,7 +9,6 @@ parent is written to the CSV when all its moves are measured, and a CSV that is 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -31,6 +30,7 @@ from benchmarks.training.move_signal import (
     Case,
     Row,
     Setting,
+    append,
     interval,
     looked_up,
     parents,
@@ -113,18 +113,7 @@ def measure(target: Path, setting: ChildSetting, place: Place, workers: int) -> 
     ends = (signal.SIGINT, signal.SIG_DFL)  # so that Ctrl-C ends the workers without a traceback each
     with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, ends) as pool:
         for arch in track(missing, "parents", console=console, disable=not console.is_terminal):
-            found = [{"setting": key, **row} for row in _rows(pool, setting, place, arch)]
-            if found:
-                _append(target, found)
-
-
-def _append(target: Path, rows: Sequence[Row]) -> None:
-    fresh = not (target.exists() and target.stat().st_size)
-    with target.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerows(rows)
+            append(target, [{"setting": key, **row} for row in _rows(pool, setting, place, arch)])
 
 
 def _rows(pool: Executor, setting: ChildSetting, place: Place, arch: Arch) -> list[Row]:

@@ -161,15 +161,19 @@ def measure(target: Path, setting: Setting, place: Place) -> None:
     for arch in track(parents(setting), "parents", console=console, disable=not console.is_terminal):
         missing = [case for case in setting.cases if (arch, case.name) not in known]
         found = _rows(benchmark, setting, arch, missing) if missing else []
-        fresh = not (target.exists() and target.stat().st_size)
-        with target.open("a", encoding="utf-8", newline="") as file:
-            for figures in found:
-                line: Row = {"setting": settings[str(figures["case"])], **figures}
-                writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
-                if fresh:
-                    writer.writeheader()
-                    fresh = False
-                writer.writerow(line)
+        append(target, [{"setting": settings[str(figures["case"])], **figures} for figures in found])
+
+
+def append(target: Path, rows: Sequence[Row]) -> None:
+    """Append rows to a CSV, whose header comes with the first of them."""
+    if not rows:
+        return
+    fresh = not (target.exists() and target.stat().st_size)
+    with target.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerows(rows)
 
 
 def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, cases: Sequence[Case]) -> list[Row]:
