@@ -28,18 +28,13 @@ from benchmarks.training.move_signal import (
     QUERY,
     SCORES,
     Case,
-    Row,
     Setting,
-    append,
-    interval,
     looked_up,
     parents,
-    place_of_environment,
-    read,
-    tau,
 )
 from benchmarks.training.naming import Names
 from benchmarks.training.settings import TrainingConfig
+from benchmarks.training.signal_rows import Row, append, interval, kept, read, tau
 from harness.core.canonical import content_hash
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place, Query
@@ -96,18 +91,11 @@ def measure(target: Path, setting: ChildSetting, place: Place, workers: int) -> 
 
     Raises:
         DataMissing: the table or the images are absent.
-        UsageError: the CSV holds rows of another setting.
+        OutputUnwritable, UsageError: the CSV cannot be gone on from.
     """
     manifests = [setting.table(place).manifest(), setting.training(place).manifest()]
     key = content_hash([*manifests, setting.epochs, setting.signal.seed, asdict(setting.case)])[:12]
-    rows = read(target) if target.exists() else []
-    others = {row.get("setting") for row in rows} - {key}
-    if others:
-        raise UsageError(
-            f"{target}: rows were measured under the setting {others.pop()}, and this one is {key}; means over both "
-            "would mean nothing: name another CSV"
-        )
-    known = {row["parent"] for row in rows}
+    known = {row["parent"] for row in kept(target, ("parent", "move"), lambda _: key)}
     missing = [arch for arch in parents(setting.signal) if arch not in known]
     console = Console(stderr=True)
     ends = (signal.SIGINT, signal.SIG_DFL)  # so that Ctrl-C ends the workers without a traceback each
@@ -191,7 +179,7 @@ def _command() -> None:
         raise UsageError(f"parents: {options.parents} measures nothing; give 1 or more")
     measured.check(options.page, PART)
     setting = replace(standard, signal=replace(standard.signal, parents=options.parents))
-    measure(options.csv, setting, place_of_environment(), os.cpu_count() or 1)
+    measure(options.csv, setting, measured.place_of_environment(), len(os.sched_getaffinity(0)))
     measured.put(options.page, PART, table(read(options.csv)))
 
 

@@ -10,24 +10,21 @@ there is gone on from; then the table is put between the two marks of the Markdo
 from __future__ import annotations
 
 import argparse
-import csv
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from rich.console import Console
 from rich.progress import track
-from scipy import stats
 
 from benchmarks.spaces.nb201_moves import GrowingNasBench201, is_live
 from benchmarks.training import measured
 from benchmarks.training.hybrid import HybridConfig, NB201Hybrid
+from benchmarks.training.signal_rows import Row, append, interval, kept, read, tau
 from harness.core.canonical import content_hash
-from harness.core.errors import DataMissing, UsageError
+from harness.core.errors import UsageError
 from harness.core.interfaces import Place, Query
 from harness.core.seeds import SeedTree
 from harness.core.types import Arch, Attach, Evaluate, Measurement, Move, Trial
@@ -37,8 +34,6 @@ PART = "signal"
 
 EPOCHS = 200
 QUERY = Query(f"cifar10/valid@{EPOCHS}ep(25k) mean-of-trials", ("cifar10/multiply-adds",), (), EPOCHS, EPOCHS)
-
-Row = dict[str, str | int | float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +108,17 @@ def _spread(scores: Mapping[str, float], move: Move) -> float:
     A weight alone depends on the scale of its candidate: a convolution ends in a normalisation, a pooling does not. A
     candidate whose output does not align at all counts 0, whatever its size.
     """
-    cosine = -scores[f"{move}|-cos"]
-    return scores[move] * scores[f"{move}|<g,c>"] / cosine if cosine else 0.0
+    cosine = -scores.get(f"{move}|-cos", math.nan)
+    return scores[move] * scores.get(f"{move}|<g,c>", math.nan) / cosine if cosine else 0.0
 
 
 SCORES: Mapping[str, Score] = {
     "weight": lambda scores, move: scores[move],
     "spread": _spread,
-    "cosine": lambda scores, move: scores[f"{move}|-cos"],
-    "slope": lambda scores, move: -scores[f"{move}|<g,c>"],
+    "cosine": lambda scores, move: scores.get(f"{move}|-cos", math.nan),
+    "slope": lambda scores, move: -scores.get(f"{move}|<g,c>", math.nan),
 }
+"""NaN where the candidate overflowed."""
 
 
 def parents(setting: Setting) -> list[Arch]:
@@ -143,37 +139,19 @@ def measure(target: Path, setting: Setting, place: Place) -> None:
 
     Raises:
         DataMissing: the table or the images are absent.
-        UsageError: the CSV holds rows of another setting.
+        OutputUnwritable, UsageError: the CSV cannot be gone on from.
     """
     benchmark = NB201Hybrid(setting.config, place, QUERY)
     settings = {
         case.name: content_hash([benchmark.manifest(), setting.seed, asdict(case)])[:12] for case in setting.cases
     }
-    rows = read(target) if target.exists() else []
-    for row in rows:
-        if row.get("setting") != settings.get(row["case"]):
-            raise UsageError(
-                f"{target}: a row of the case {row['case']!r} was measured under the setting {row.get('setting')}, and "
-                f"this one is {settings.get(row['case'])}; means over both would mean nothing: name another CSV"
-            )
+    rows = kept(target, ("case", "parent"), lambda row: settings.get(row["case"]))
     known = {(row["parent"], row["case"]) for row in rows}
     console = Console(stderr=True)
     for arch in track(parents(setting), "parents", console=console, disable=not console.is_terminal):
         missing = [case for case in setting.cases if (arch, case.name) not in known]
         found = _rows(benchmark, setting, arch, missing) if missing else []
         append(target, [{"setting": settings[str(figures["case"])], **figures} for figures in found])
-
-
-def append(target: Path, rows: Sequence[Row]) -> None:
-    """Append rows to a CSV, whose header comes with the first of them."""
-    if not rows:
-        return
-    fresh = not (target.exists() and target.stat().st_size)
-    with target.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 def _rows(benchmark: NB201Hybrid, setting: Setting, arch: Arch, cases: Sequence[Case]) -> list[Row]:
@@ -219,18 +197,6 @@ def _figures(found: Measurement, moves: Sequence[Move], gains: Sequence[float]) 
     }
 
 
-def tau(scores: Sequence[float], gains: Sequence[float]) -> float:
-    """Return Kendall's tau-b; 0 where a side does not vary, since such a score orders nothing."""
-    found = float(stats.kendalltau(scores, gains).statistic)
-    return round(found, 4) if math.isfinite(found) else 0.0
-
-
-def read(source: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV of `measure`."""
-    with source.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 _COLUMNS = {
     "tau_weight": "tau of the weight",
     "tau_spread": "of weight times size",
@@ -262,28 +228,6 @@ def _derived(row: Mapping[str, str]) -> dict[str, float]:
     }
 
 
-def interval(values: Sequence[float]) -> str:
-    """Return a mean with its 95 % interval (Student's t), in words; the mean alone where there is one value."""
-    mean = float(np.mean(values))
-    if len(values) < 2:  # noqa: PLR2004 - one value has no spread
-        return f"{mean:.2f}"
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(stats.sem(values))
-    return f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]"
-
-
-def place_of_environment() -> Place:
-    """Return the folders that NAS_DATA_DIR and NAS_CACHE_DIR name.
-
-    Raises:
-        DataMissing: NAS_DATA_DIR is not set.
-    """
-    folder = os.environ.get("NAS_DATA_DIR")
-    if not folder:
-        raise DataMissing("NAS_DATA_DIR is not set; name the folder with NAS-Bench-201 and CIFAR-10 in it")
-    cache = os.environ.get("NAS_CACHE_DIR") or platformdirs.user_cache_dir("nas-harness")
-    return Place(Path(folder), Path(cache))
-
-
 def _command() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training.move_signal", description=__doc__)
     parser.add_argument("csv", type=Path, help="what was measured so far, gone on from")
@@ -293,7 +237,7 @@ def _command() -> None:
     if options.parents < 1:
         raise UsageError(f"parents: {options.parents} measures nothing; give 1 or more")
     measured.check(options.page, PART)
-    measure(options.csv, replace(Setting(), parents=options.parents), place_of_environment())
+    measure(options.csv, replace(Setting(), parents=options.parents), measured.place_of_environment())
     measured.put(options.page, PART, table(read(options.csv)))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.training.child_signal import ChildSetting, _accuracy, _rows, measure, table
 from benchmarks.training.hybrid import HybridConfig
-from benchmarks.training.move_signal import Case, Setting, looked_up, parents, read
+from benchmarks.training.move_signal import Case, Setting, looked_up, parents
+from benchmarks.training.signal_rows import read
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 from harness.core.types import Measurement, Move, Trial

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.training.measured import answer, check, put, table
+from benchmarks.training.measured import answer, check, place_of_environment, put, table
 from harness.core.errors import DataMissing, UsageError
 
 PAGE = "before\n\n<!-- part begin -->\n\nold\n\n<!-- part end -->\n\nafter <!-- other begin -->kept<!-- other end -->\n"
@@ -35,6 +35,28 @@ def test_a_page_without_both_marks_is_left_alone(tmp_path: Path, text: str) -> N
 def test_a_page_that_cannot_be_read_is_named_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent\.md: the page cannot be read"):
         check(tmp_path / "absent.md", "part")
+
+
+def test_a_page_that_may_not_be_written_is_named_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    monkeypatch.setattr("os.access", lambda path, _: path != page)  # whoever is root may write anywhere
+    with pytest.raises(UsageError, match="may not be written to"):
+        check(page, "part")
+
+
+@pytest.mark.parametrize("folder", [None, "", "absent"])
+def test_the_data_folder_must_be_one(folder: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NAS_DATA_DIR", raising=False)
+    if folder is not None:
+        monkeypatch.setenv("NAS_DATA_DIR", folder)
+    with pytest.raises(DataMissing, match="NAS_DATA_DIR"):
+        place_of_environment()
+    monkeypatch.setenv("NAS_DATA_DIR", str(tmp_path))
+    assert place_of_environment().data == tmp_path
 
 
 def test_a_table_has_its_first_row_as_header() -> None:

@@ -19,9 +19,9 @@ from benchmarks.training.move_signal import (
     _figures,
     measure,
     parents,
-    read,
     table,
 )
+from benchmarks.training.signal_rows import read
 from harness.core.errors import UsageError
 from harness.core.interfaces import Place
 from harness.core.types import Cost, Measurement, Move
