@@ -18,7 +18,7 @@ from harness.core.canonical import Json
 from harness.core.records import Table
 from reports.frame import Cell, Frame, TrackFrame
 from reports.trace import Trace
-from reports.wording import ABSENT, UNKNOWN, amount, budget_unit, cost_unit, trains_hull, unit_name
+from reports.wording import ABSENT, UNKNOWN, amount, budget_unit, cost_unit, looked_up, trains_hull, unit_name
 
 UNITS = ("train_seconds", "epochs", "multiply_adds")
 SEARCHES = 1
@@ -236,7 +236,7 @@ def tuning_text(frame: Frame, method: str) -> str:
 def tuning_unit(ledger: Mapping[str, Json]) -> str:
     """Return the unit that a tuning was charged in, saying what is simulated."""
     manifest = ledger["manifest"]
-    return unit_name(str(ledger["unit"]), simulated=isinstance(manifest, dict) and manifest.get("kind") == "tabular")
+    return unit_name(str(ledger["unit"]), simulated=isinstance(manifest, dict) and looked_up(manifest))
 
 
 def _other_units(cells: list[tuple[TrackFrame, Cell]]) -> Iterator[Account]:

@@ -12,7 +12,7 @@ from reports.frame import BASE, declared_exclusions
 from reports.gallery import Retraining, gallery_figure, gallery_table, hull_figure, tree_figure
 from reports.lineages import Lineages, read_lineages
 from reports.selections import Diagnosis, diagnose
-from reports.wording import ABSENT, is_percent, number, signed, trains_hull, unit_name
+from reports.wording import ABSENT, is_percent, looked_up, number, signed, trains_hull, unit_name
 
 _NOTHING = "No complete run of this study grew a network."
 _ABOUT = (
@@ -44,25 +44,26 @@ def build(study: StudyRecord) -> Document:
     found = [one for one in read_lineages(study, plans) if one.spec.id not in excluded]
     sections = [Section("About", _ABOUT if found else _NOTHING)]
     for plan in plans:
-        sections += _track(plan, [one for one in found if one.spec.track == plan["id"]])
+        record = study.tracks[plan["id"]]
+        unit = unit_name(plan["budget"]["unit"], simulated=looked_up(record.manifest))
+        sections += _track(plan, unit, [one for one in found if one.spec.track == plan["id"]])
     title = protocol["title"] or protocol["protocol"]
     return Document("growth", f"Growth: {title} ({protocol['protocol']} {protocol['version']})", tuple(sections))
 
 
-def _track(plan: Mapping[str, Any], found: Sequence[Lineages]) -> list[Section]:
+def _track(plan: Mapping[str, Any], unit: str, found: Sequence[Lineages]) -> list[Section]:
     rows: dict[tuple[str, str], list[Lineages]] = {}
     for one in found:
         rows.setdefault((one.spec.method, one.spec.variant), []).append(one)
     if not rows:
         return []
-    shown = [_pictures(plan, runs[0]) for (_, variant), runs in rows.items() if variant == BASE]
+    shown = [_pictures(plan, unit, runs[0]) for (_, variant), runs in rows.items() if variant == BASE]
     return [*shown, Section(f"Selection on {plan['id']}", tables=(_diagnostics(plan, rows),))]
 
 
-def _pictures(plan: Mapping[str, Any], lineages: Lineages) -> Section:
+def _pictures(plan: Mapping[str, Any], unit: str, lineages: Lineages) -> Section:
     spec = lineages.spec
     name, where = f"{spec.track}-{spec.method}", f"{spec.method} on {spec.track}, replicate {spec.replicate}"
-    unit = unit_name(plan["budget"]["unit"], simulated=False)
     axis = next((m for m in plan["objective"]["secondary"] if m.endswith("/multiply-adds")), "multiply-adds")
     error = f"validation error{', %' if is_percent(plan['objective']['metric']) else ''}"
     figures: tuple[Figure | None, ...] = (

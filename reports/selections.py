@@ -23,7 +23,7 @@ class Diagnosis:
     Attributes:
         runs: complete runs in which something was attached.
         attachments: in all of them; `growths` those that ended in a trained child.
-        founders: further founders, beyond the first attachment's, per run.
+        founders: networks that grew from no other, seeds included, per run.
         overlap: Jaccard overlap of what two runs chose for the same parent, mean over the pairs of runs.
         chance: the same for equally many moves drawn at random from the same candidates.
         pairs: how many pairs of choices are behind the overlap.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from harness.core.canonical import Json
 from reports.frame import TrackFrame
 from reports.stats import BCA, BOOTSTRAP_FROM, CONSTANT, NONE, RESAMPLES, Summary, T
 
@@ -79,7 +80,12 @@ def reference(track: TrackFrame, kind: str, metric: str, field: str) -> float | 
 
 def tabular(track: TrackFrame) -> bool:
     """Tell whether the track's results are looked up in a table, so that its costs are simulated."""
-    return track.record.manifest.get("kind") == "tabular"
+    return looked_up(track.record.manifest)
+
+
+def looked_up(manifest: Mapping[str, Json]) -> bool:
+    """Tell whether the results of a benchmark are looked up in a table."""
+    return manifest.get("kind") == "tabular"
 
 
 def trains_hull(plan: Mapping[str, Any]) -> bool:

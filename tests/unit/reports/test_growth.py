@@ -99,6 +99,16 @@ def test_the_report_has_gallery_pictures_and_diagnostics(document: Document) -> 
     assert trained["runs"] == random_["runs"] == 3
 
 
+def test_what_a_table_recorded_is_called_simulated(study: StudyRecord, document: Document) -> None:
+    (pool,), (_, tree) = document.sections[1].tables, document.sections[1].figures
+    assert "Spent: simulated epochs." in pool.note
+    assert tree.x_label == "spent, simulated epochs"
+    trained = replace(study.tracks["tiny"], manifest={**study.tracks["tiny"].manifest, "kind": "training"})
+    section = build(replace(study, tracks={"tiny": trained})).sections[1]
+    assert "Spent: epochs." in section.tables[0].note
+    assert section.figures[1].x_label == "spent, epochs"
+
+
 def test_same_records_same_bytes(study: StudyRecord, document: Document) -> None:
     files = render(document)
     assert files == render(build(study))
