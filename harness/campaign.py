@@ -29,7 +29,7 @@ from harness.environment.energy import Meter
 from harness.executor import Executor, InlineExecutor, ProcessExecutor
 from harness.job import Job, open_benchmark, work
 from harness.plan import budget_of, expand
-from harness.runner import obstacle
+from harness.runner import obstacle, rehearse
 from harness.store import Study
 
 
@@ -71,6 +71,7 @@ def survey(protocol: ProtocolModel, settings: Settings) -> dict[str, Benchmark |
 
     Raises:
         DataMissing, Unsupported: no track can run at all.
+        UsageError: a method refuses the options that a row gives it there.
     """
     found: dict[str, Benchmark | str] = {}
     errors: list[HarnessError] = []
@@ -85,7 +86,16 @@ def survey(protocol: ProtocolModel, settings: Settings) -> dict[str, Benchmark |
             errors.append(error)
     if errors and all(isinstance(answer, str) for answer in found.values()):
         raise errors[0]
+    _rehearse(protocol, found)
     return found
+
+
+def _rehearse(protocol: ProtocolModel, benchmarks: Mapping[str, Benchmark | str]) -> None:
+    rows = {(spec.track, spec.method, spec.variant): spec for spec in reversed(expand(protocol))}
+    for spec in rows.values():
+        track, benchmark = protocol.track(spec.track), benchmarks[spec.track]
+        if not isinstance(benchmark, str) and not obstacle(spec, track, benchmark):
+            rehearse(spec, track, benchmark)
 
 
 def conduct(

@@ -13,7 +13,7 @@ from harness.core.canonical import canonical_json
 from harness.core.clock import Stopwatch, now
 from harness.core.codec import work_to_json
 from harness.core.derivation import seeds_of, work_seed
-from harness.core.errors import RulesBroken
+from harness.core.errors import RulesBroken, UsageError
 from harness.core.hull import finalists
 from harness.core.interfaces import Benchmark, Query, Searcher, Task
 from harness.core.recording import Recording
@@ -61,6 +61,24 @@ def obstacle(spec: RunSpec, track: Track, benchmark: Benchmark) -> str:
     if track.budget.unit not in benchmark.units:
         return f"{benchmark.name} does not account in {track.budget.unit}"
     return ""
+
+
+def rehearse(spec: RunSpec, track: Track, benchmark: Benchmark) -> None:
+    """Build the method of a run as it would start, so that what it refuses is said before anything is spent.
+
+    Raises:
+        UsageError: the method refuses its options, its space, or what the benchmark can do.
+    """
+    try:
+        _method(spec, track, _task(track, benchmark))
+    except UsageError as error:
+        raise UsageError(f"methods: {spec.method!r} on track {track.id!r}: {error}") from None
+
+
+def _method(spec: RunSpec, track: Track, task: Task) -> Searcher:
+    generator = seeds_of(spec, track).child("method", spec.implementation).generator()
+    method: Searcher = load("methods", spec.implementation)(task, generator, config_of(spec))
+    return method
 
 
 def execute(
@@ -113,9 +131,7 @@ class _Search:
         self.seeds = seeds_of(spec, track)
         self.ledger = Ledger(Budget(track.budget.unit, track.budget.limit, track.budget.overrun))
         self.task = _task(track, benchmark)
-        self.method: Searcher = load("methods", spec.implementation)(
-            self.task, self.seeds.child("method", spec.implementation).generator(), config_of(spec)
-        )
+        self.method = _method(spec, track, self.task)
         self.known: dict[str, Outcome] = {}
         self.paid: set[str] = set()
         self.epochs: dict[Arch, int] = {}
@@ -309,6 +325,7 @@ def _task(track: Track, benchmark: Benchmark) -> Task:
         offers=benchmark.offers,
         budget_unit=track.budget.unit,
         budget_limit=track.budget.limit,
+        growths=getattr(benchmark, "growths", None),
     )
 
 
@@ -320,7 +337,8 @@ def _checked(outcome: Outcome, benchmark: Benchmark) -> Outcome:
     leaked = set(result.metrics) - benchmark.metrics.open
     if leaked:
         raise RulesBroken(f"{benchmark.name}: the measurement holds {sorted(leaked)}, which no method may learn")
-    if not all(math.isfinite(value) for value in (result.value, *result.metrics.values(), *result.curve)):
+    seen = (result.value, *result.metrics.values(), *result.curve, *result.scores.values())
+    if not all(math.isfinite(value) for value in seen):
         return Outcome(Failure("the measurement is not finite", result.cost))
     return outcome
 

@@ -34,6 +34,22 @@ def cost_of(result: Measurement, axis: str) -> float:
     return result.metrics[found[0]]
 
 
+def growth_allowed(task: Task, inherit: str, merge: str, epochs: int | None) -> None:
+    """Refuse options of a growth that the benchmark does not have; None epochs are the search fidelity.
+
+    Raises:
+        UsageError: an option is not allowed, named as `inherit`, `merge` or `grow_epochs`.
+    """
+    if task.growths is None:
+        return
+    task.growths.check("inherit", inherit)
+    task.growths.check("merge", merge)
+    try:
+        task.growths.check("epochs", epochs or task.epochs)
+    except UsageError as error:
+        raise UsageError(f"grow_{error}; without this option it is the track's `fidelity.search`") from None
+
+
 def moves_of(space: Growable, arch: Arch) -> tuple[Move, ...]:
     """Return the moves of an architecture; none where the space refuses to grow it (a cell with a dead edge)."""
     try:
@@ -43,7 +59,10 @@ def moves_of(space: Growable, arch: Arch) -> tuple[Move, ...]:
 
 
 def founder(task: Task, rng: np.random.Generator) -> Arch:
-    """Return an architecture drawn from the space's own distribution, again and again until it is one that grows."""
+    """Return an architecture drawn from the space's own distribution: the first of a thousand that can grow.
+
+    Where none can, the last of them: it is trained for what it is.
+    """
     space = growable_space(task)
     for _ in range(_DRAWS):
         arch = task.space.sample(rng)

@@ -18,9 +18,9 @@ import numpy as np
 
 from harness.core.errors import UsageError
 from harness.core.interfaces import Task
-from harness.core.types import Attach, Capability, Evaluate, Failure, Grow, Measurement, Move, Trial, Work
+from harness.core.types import Arch, Attach, Capability, Evaluate, Failure, Grow, Measurement, Move, Trial, Work
 from methods.base import BestSoFar, growable_space
-from methods.growth import cost_of, error_of, founder, moves_of
+from methods.growth import cost_of, error_of, founder, growth_allowed, moves_of
 from methods.petridish_options import Options
 from methods.pool import Member, Pool
 from methods.selection import ranked
@@ -45,6 +45,7 @@ class Petridish(BestSoFar):
 
     def __init__(self, task: Task, rng: np.random.Generator, config: Options) -> None:
         super().__init__(task)
+        growth_allowed(task, config.inherit, config.merge, config.grow_epochs)
         self._config = config
         self._space = growable_space(task)
         self._parents, self._groups, self._choices, self._founders = rng.spawn(4)
@@ -110,12 +111,16 @@ class Petridish(BestSoFar):
         for move in rivals:
             if len(moves) == most:
                 return
-            if self._possible(work, [*moves, move]):
+            if self._possible(work.arch, [*moves, move]):
                 moves.append(move)
 
-    def _possible(self, work: Attach, moves: list[Move]) -> bool:
+    def _growable(self, arch: Arch) -> tuple[Move, ...]:
+        """Return the moves that can be made by themselves as this search merges them."""
+        return tuple(move for move in moves_of(self._space, arch) if self._possible(arch, [move]))
+
+    def _possible(self, arch: Arch, moves: list[Move]) -> bool:
         try:
-            return self._space.grow(work.arch, moves, self._config.merge) in self.task.space
+            return self._space.grow(arch, moves, self._config.merge) in self.task.space
         except UsageError:  # two moves on one edge, for instance
             return False
 
@@ -127,7 +132,7 @@ class Petridish(BestSoFar):
         depth = above.depth + 1 if above else 0
         inherited = above.uses if above and self._config.parents == "archai" else 0
         ended = depth == self._config.max_growths or cost > (self._config.max_cost or float("inf"))
-        moves = () if ended else moves_of(self._space, work.arch)
+        moves = () if ended else self._growable(work.arch)
         member = Member(work, cost, error_of(self.task, result), moves, depth, inherited)
         self._members[work] = member
         self._pool.add(member)

@@ -151,14 +151,15 @@ class GrowthSpace:
     def moves(self, arch: Arch) -> Sequence[Move]:
         """Return every pair of an input and an operation that a next layer may hold, slot by slot.
 
-        A pair that would by itself, as a layer, break a limit is left out; none is left at the end of growth.
+        A pair that would by itself, as a layer, break a limit however it is merged is left out; none is left at the end
+        of growth.
         """
         plan = self.plan(arch)
         return tuple(
             compose_move(slot, pair)
             for slot in plan.slots
             for pair in pairs_of(plan.of(slot))
-            if self._fits(plan.added(slot, layer(self._merge, [pair])))
+            if any(self._fits(plan.added(slot, layer(merge, [pair]))) for merge in MERGES)
         )
 
     def group(self, move: Move) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from benchmarks.spaces.nb201 import parse
 from benchmarks.spaces.nb201_moves import GrowingNasBench201
 from benchmarks.training.data import Facts, facts, open_dataset
+from benchmarks.training.growth_check import GROWN_EDGES
 from benchmarks.training.landmarks import AVERAGE, HEAVIEST, LIGHTEST
 from benchmarks.training.naming import Names, check_query, kind
 from benchmarks.training.recipe import PASSES, describe_phases
@@ -63,6 +64,7 @@ class NB201Training:
     Config: ClassVar[type[TrainingConfig]] = TrainingConfig
     name = "nb201-training"
     durable = True
+    growths = GROWN_EDGES
     units = frozenset({"epochs", "multiply_adds", "evaluations"})
 
     def __init__(self, config: TrainingConfig, place: Place, query: Query) -> None:

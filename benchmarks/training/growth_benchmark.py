@@ -10,6 +10,7 @@ from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.training.data import Facts, facts, open_dataset
+from benchmarks.training.growth_check import GROWN_LAYERS
 from benchmarks.training.growth_settings import GrowthConfig
 from benchmarks.training.naming import Names, check_query, kind
 from benchmarks.training.recipe import PASSES, describe_phases
@@ -60,6 +61,7 @@ class GrowthTraining:
     Config: ClassVar[type[GrowthConfig]] = GrowthConfig
     name = "growth-training"
     durable = True
+    growths = GROWN_LAYERS
     units = frozenset({"epochs", "multiply_adds", "evaluations"})
     offers = frozenset(
         {

@@ -23,13 +23,9 @@ from benchmarks.training.growth_cells import (
     initialise_parts,
     key_of,
 )
+from benchmarks.training.growth_check import GROWN_LAYERS, check_growth
 from benchmarks.training.lineage import Ancestor
-from harness.core.errors import UsageError, nearest
 from harness.core.types import Arch, Attach, Grow, Move
-
-INHERIT = ("weights", "nothing", "all-but-merge")
-"""What a child starts from: parent and chosen candidates behind a gate at 0; fresh weights; or the weights with the new
-layer's projection (or shares of the sum) fresh and its gate at 1, which gives the parent's function up at once."""
 
 Found = Callable[[Arch, int], nn.Module]
 
@@ -106,7 +102,7 @@ class GrowthFamily:
         Raises:
             UsageError: the child is not what the moves give, or `merge` or `inherit` is unknown.
         """
-        self._check(work)
+        check_growth(self.space, work, GROWN_LAYERS)
         if work.inherit == "nothing":
             return build_grown(work.arch, self.space.skeleton, seed)
         network = cast("GrownNetwork", attached.parent)
@@ -136,21 +132,6 @@ class GrowthFamily:
         """Yield the cells with their place in the network and the name of their slot."""
         for place, position in enumerate(self.space.skeleton.positions(plan.form)):
             yield place, position, plan.slots[position.slot]
-
-    def _check(self, work: Grow) -> None:
-        if work.inherit not in INHERIT:
-            raise UsageError(
-                f"inherit: no {work.inherit!r}{nearest(work.inherit, INHERIT)}; known: {', '.join(INHERIT)}"
-            )
-        unattached = [move for move in work.moves if move not in work.after.moves]
-        if unattached:
-            raise UsageError(f"growth: {unattached[0]!r} was not attached; grow by moves of the attachment before")
-        wanted = self.space.grow(work.after.arch, work.moves, work.merge)
-        if wanted != work.arch:
-            raise UsageError(
-                f"growth: {list(work.moves)} merged by {work.merge!r} make {work.after.arch!r} into {wanted!r}, "
-                f"not into {work.arch!r}; ask the space to grow"
-            )
 
 
 def _candidate(position: Position, place: int, pair: Pair, seed: int) -> nn.Module:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from benchmarks.spaces.nb201_moves import GrowingNasBench201
 from benchmarks.tabular.nb201 import NB201Table
 from benchmarks.training.data import facts, open_dataset
+from benchmarks.training.growth_check import check_growth
 from benchmarks.training.naming import Names
 from benchmarks.training.recipe import describe_phases
 from benchmarks.training.settings import ENGINES, TrainingConfig, check_engine
 from harness.core.budget import Budget
 from harness.core.canonical import Json
-from harness.core.errors import Unsupported, UsageError
-from harness.core.interfaces import Estimate, Place, Query
+from harness.core.errors import UsageError
+from harness.core.interfaces import Estimate, Growths, Place, Query
 from harness.core.types import (
     Arch,
     Attach,
@@ -100,6 +101,8 @@ class NB201Hybrid:
         self.space = GrowingNasBench201()
         self.fidelities: tuple[int, ...] = self._table.fidelities
         self.units: frozenset[str] = self._table.units
+        # The table holds networks that were trained from scratch, to the end.
+        self.growths = Growths(("nothing",), epochs=self.fidelities[-1:])
         known = self._table.metrics
         # What the child is tested as is the table's to say: a local network is never tested.
         self.metrics = MetricSchema(known.open | self._names.grown().open, known.sealed, known.unavailable)
@@ -137,8 +140,8 @@ class NB201Hybrid:
         """Look a cell up, or train candidates on its network.
 
         Raises:
-            Unsupported: the work is of another kind, or asks the table for what it does not hold.
-            UsageError: a move is not legal, or the arm is unknown.
+            Unsupported: the work is of another kind.
+            UsageError: a move is not legal, the arm is unknown, or a growth is not what the table holds.
         """
         work = trial.work
         if isinstance(work, Attach) and Capability.ATTACH in self.offers:
@@ -148,15 +151,8 @@ class NB201Hybrid:
         return self._table.evaluate(trial)
 
     def _looked_up(self, work: Grow) -> Evaluate:
-        from benchmarks.training.nb201_growing import check_growth  # noqa: PLC0415 - loads torch
-
-        check_growth(self.space, work)
-        if work.inherit != "nothing" or work.epochs != self.fidelities[-1]:
-            raise Unsupported(
-                f"{self.name}: a growth that inherits {work.inherit!r} and trains {work.epochs} epochs is not in the "
-                f"table, which trained every cell from scratch for {self.fidelities[-1]}; set the method's `inherit` "
-                "to 'nothing' and leave its epochs of growth to the search fidelity"
-            )
+        self.growths.check("epochs", work.epochs)
+        check_growth(self.space, work, self.growths)
         return Evaluate(work.arch, work.epochs)
 
     def _attach(self, work: Attach, trial: Trial) -> Outcome:

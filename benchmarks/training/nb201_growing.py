@@ -12,15 +12,11 @@ from benchmarks.spaces.nb201 import EDGES, SKIP, Operations, Skeleton, parse
 from benchmarks.spaces.nb201_moves import CellMove, Edge, GrowingNasBench201, read_moves
 from benchmarks.training.attach import Attached, Point, arm_of
 from benchmarks.training.cells import Cell, Network, build, build_operation, initialise
-from harness.core.errors import UsageError, nearest
+from benchmarks.training.growth_check import GROWN_EDGES, check_growth
 from harness.core.types import Arch, Attach, Evaluate, Grow, Move
 
 OPEN_AT = 0.5
 """The share of a child's phase after which its gates stand at exactly 1; until then they rise evenly from 0."""
-
-INHERITANCE = ("weights", "nothing")
-MERGES = ("sum", "concat")
-"""What a growth may say; a node of this space is a sum, so that both do the same."""
 
 
 class Upgrade(nn.Module):
@@ -177,7 +173,7 @@ class NB201Family:
         Raises:
             UsageError: the child is not what the moves give, or cannot start or be merged in this way.
         """
-        check_growth(self._space, work)
+        check_growth(self._space, work, GROWN_EDGES)
         if work.inherit == "nothing":
             return self.found(work.arch, seed)
         assert isinstance(attached, AttachedNetwork)
@@ -213,27 +209,6 @@ def inherit(parent: Network, arch: Arch, chosen: Sequence[Mapping[Edge, nn.Modul
                 cell.edges[name] = modules.get(name, before[name] if name in before else cell.edges[name])
             parent.stages[index] = cell
     return parent
-
-
-def check_growth(space: GrowingNasBench201, work: Grow) -> None:
-    """Refuse a growth that this space cannot do.
-
-    Raises:
-        UsageError: the child is not what the moves give, they were not attached, or `inherit` or `merge` is unknown.
-    """
-    strange = next((move for move in work.moves if move not in work.after.moves), None)
-    if strange is not None:
-        raise UsageError(f"grow: {strange!r} was not attached; choose among the moves of the phase before")
-    if not work.moves:
-        raise UsageError("grow: no move is given; make at least one")
-    child = space.grow(work.after.arch, work.moves)
-    if child != work.arch:
-        raise UsageError(f"grow: {', '.join(work.moves)} make {child}, not {work.arch}; give that architecture")
-    for key, given, allowed in (("inherit", work.inherit, INHERITANCE), ("merge", work.merge, MERGES)):
-        if given not in allowed:
-            raise UsageError(
-                f"{key}: {given!r} is nothing that nb201 can do{nearest(given, allowed)}; give {' or '.join(allowed)}"
-            )
 
 
 def _draw(moves: Sequence[CellMove], widths: Sequence[int], seed: int) -> list[nn.ModuleDict]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.budget import Budget
 from harness.core.canonical import Json
+from harness.core.errors import UsageError, nearest
 from harness.core.records import Document, StudyRecord
 from harness.core.types import (
     Arch,
@@ -97,6 +98,33 @@ class Growable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Growths:
+    """What the growths of a benchmark may ask for.
+
+    Attributes:
+        inherit: what a child may start from.
+        merge: how chosen moves may be joined.
+        epochs: for which a child may be trained; empty: any.
+    """
+
+    inherit: tuple[str, ...]
+    merge: tuple[str, ...] = ("concat", "sum")
+    epochs: tuple[int, ...] = ()
+
+    def check(self, option: Literal["inherit", "merge", "epochs"], given: str | int) -> None:
+        """Refuse a value that is not allowed.
+
+        Raises:
+            UsageError: it is not.
+        """
+        allowed: tuple[str | int, ...] = getattr(self, option)
+        if allowed and given not in allowed:
+            words = [str(value) for value in allowed]
+            hint = nearest(str(given), words)
+            raise UsageError(f"{option}: {given!r} is no growth of this benchmark{hint}; give {' or '.join(words)}")
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What a method is told about the study: the space, what to search for, at which fidelity.
 
@@ -110,6 +138,7 @@ class Task:
         offers: what the benchmark can do.
         budget_unit: the unit of the budget.
         budget_limit: the limit of the budget in that unit.
+        growths: what growths may ask for; None where the benchmark does not say.
     """
 
     space: SearchSpace
@@ -120,6 +149,7 @@ class Task:
     offers: frozenset[Capability]
     budget_unit: str
     budget_limit: float
+    growths: Growths | None = None
 
     def value(self, measurement: Measurement) -> float:
         """Return the objective of a measurement, signed so that more is better."""
