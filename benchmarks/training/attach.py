@@ -34,11 +34,6 @@ class Arm:
     gate: bool = False
     gate_inputs: bool = False
 
-    @property
-    def exact(self) -> bool:
-        """Tell whether the network trains bit for bit as it would without candidates."""
-        return self.stop_gradient and self.stop_forward
-
 
 ARMS: Mapping[str, Arm] = {
     "sg+sf": Arm(stop_gradient=True, stop_forward=True),
@@ -104,7 +99,7 @@ class Point(nn.Module):
     def __init__(self, operations: Mapping[Move, nn.Module], arm: Arm, scale: float) -> None:
         super().__init__()
         if not scale > 0:
-            raise UsageError(f"scale is {scale}; a candidate learns from a positive share of the gradient")
+            raise UsageError(f"scale: {scale} is no share of the gradient to learn from; give more than 0, such as 1")
         self.moves = tuple(operations)
         self.operations = nn.ModuleList(operations.values())
         self.gates = nn.Parameter(torch.zeros(len(operations))) if arm.gate_inputs else None
@@ -193,10 +188,6 @@ class Attached(nn.Module):
         gates = [point.gates for point in self._points() if point.gates is not None]
         return [self.omega, *([self.gate] if self.arm.gate else []), *gates]
 
-    def candidate_parameters(self) -> list[nn.Parameter]:
-        """Return all parameters that are not the network's."""
-        return [*self.operation_parameters(), *self.mixing_parameters()] if self.moves else []
-
     def _points(self) -> Iterator[Point]:
         return cast("Iterator[Point]", iter(self.points))
 
@@ -223,8 +214,9 @@ def diagnostics(attached: Attached) -> dict[str, float]:
     """Return what the recorded pass says of each move: `MOVE|-cos` and `MOVE|<g,c>`.
 
     With g the gradient of the loss at a node and c the output of a candidate there, before its weight: `<g,c>` is
-    their inner product summed over the cells, the slope of the loss in the weight of the move, negative where the move
-    helps; `-cos` is minus the cosine between the two, positive where it helps.
+    their inner product summed over the cells, the slope of the loss in the weight of the move (before the gate of an
+    arm that has one), negative where the move helps; `-cos` is minus the cosine between the two, positive where it
+    helps.
     """
     inner: dict[Move, float] = dict.fromkeys(attached.moves, 0.0)
     gradients, outputs = dict(inner), dict(inner)
@@ -243,4 +235,4 @@ def diagnostics(attached: Attached) -> dict[str, float]:
 
 
 def _cosine(inner: float, first: float, second: float) -> float:
-    return inner / (first * second) ** 0.5 if first > 0 and second > 0 else 0.0
+    return 0.0 if first == 0 or second == 0 else inner / (first * second) ** 0.5

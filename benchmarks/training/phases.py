@@ -293,7 +293,8 @@ def scores_of(attached: Attached, valid: Resident) -> dict[str, float]:
     """Return the weight of each move and its diagnostics on the first validation images; the network stays as it is.
 
     The network is in the mode of evaluation; the candidates normalise by the batch, so that candidates that were never
-    trained can be compared too.
+    trained can be compared too. What is not finite is left out: behind a stop-forward a candidate can overflow while
+    the network and the weights do not.
     """
     if not attached.moves:
         return {}
@@ -306,7 +307,7 @@ def scores_of(attached: Attached, valid: Resident) -> dict[str, float]:
     part = slice(0, PROBED)
     logits = probe(valid.images(valid.pixels[part]))
     functional.cross_entropy(logits, valid.labels[part]).backward()  # type: ignore[no-untyped-call]
-    return weights | diagnostics(probe)
+    return {name: score for name, score in (weights | diagnostics(probe)).items() if math.isfinite(score)}
 
 
 def distance(first: Iterable[Tensor], second: Iterable[Tensor]) -> float:

@@ -164,6 +164,13 @@ def test_a_value_that_is_no_number_is_a_failure_that_costs(value: float) -> None
     assert book.trials[0].spent == FULL
 
 
+def test_a_score_that_is_no_number_is_a_failure_too_for_no_record_could_hold_it() -> None:
+    SCRIPT[:] = words("aaaaa")
+    book = play(HERE, world(100), benchmark=Lying(scores={"a": 1.0, "b": float("nan")}))
+    assert isinstance(book.trials[0].result, Failure)
+    assert book.trials[0].spent == FULL
+
+
 def test_a_cost_that_is_no_amount_is_refused() -> None:
     SCRIPT[:] = words("aaaaa")
     with pytest.raises(RulesBroken, match="epochs"):

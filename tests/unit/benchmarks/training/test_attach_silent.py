@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from benchmarks.training.phases import Phase, scores_of
 from harness.core.errors import UsageError
 from harness.core.seeds import SeedTree
 from harness.core.types import Attach, Evaluate, Move
+from methods.selection import ranked
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +111,24 @@ def test_scoring_moves_no_statistics_of_a_normalisation(sound):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     scores_of(network, images(64))
     assert same(before, network.state_dict()) == sound
+
+
+def test_a_candidate_that_overflowed_behind_the_stop_has_no_score_and_the_others_keep_theirs():
+    network, split = attached("sg+sf"), images(64)
+    whole = scores_of(network, split)
+    point = network.points[0]
+    lost = next(
+        move for move, operation in zip(point.moves, point.operations, strict=True) if list(operation.parameters())
+    )
+    with torch.no_grad():
+        next(point.operations[point.moves.index(lost)].parameters()).fill_(math.nan)
+    found = scores_of(network, split)
+    assert set(whole) - set(found) == {f"{lost}|-cos", f"{lost}|<g,c>"}
+    assert all(map(math.isfinite, found.values()))
+    others = [move for move in network.moves if move != lost]
+    assert ranked(network.moves, found, "cosine", np.random.default_rng(0)) == sorted(
+        others, key=lambda move: -found[f"{move}|-cos"]
+    )
 
 
 # One limit, one stream of random numbers, one scaler
