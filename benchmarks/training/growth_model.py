@@ -96,10 +96,15 @@ def read_model(path: Path, space: GrowthSpace) -> Model:
     """Return the model of a file, which must be of a space.
 
     Raises:
+        DataMissing: the file may not be read.
         DataCorrupt: the file is no model file, or its weights are not those of its architecture.
         UsageError: it was made for another skeleton, or its text is no architecture of the space.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        why = f"founder: {path} cannot be read ({error.strerror})"
+        raise DataMissing(f"{why}; allow it, name another file, or {_NEXT}") from None
     data = _loaded(path)
     _check_skeleton(path, data["skeleton"], space.skeleton)
     _check_arch(path, data["arch"], space)

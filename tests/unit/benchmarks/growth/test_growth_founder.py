@@ -114,6 +114,17 @@ def test_a_missing_file_is_named(open_growth: OpenGrowth) -> None:
         write_model(Path("/nowhere/at/all.pt"), build_grown(OWN, SKELETON, 0), OWN)
 
 
+def test_a_file_that_may_not_be_read_is_named(
+    open_growth: OpenGrowth, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)  # whoever is root may read everything
+    with pytest.raises(DataMissing, match=r"founder: .*own\.pt cannot be read \(Permission denied\); allow it"):
+        open_growth(founder=str(model))
+
+
 def test_every_place_that_was_searched_is_named_and_the_nearest_file(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
