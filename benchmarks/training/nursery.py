@@ -58,7 +58,10 @@ class Nursery:
     drift: bool = False
 
     def answer(self, trial: Trial) -> Outcome:
-        """Train the phase that a trial asks for; failures are outcomes that cost what was trained.
+        """Train the phase that a trial asks for; failures are outcomes that are charged.
+
+        A phase that diverges is charged the epochs that it began with its scoring pass, one whose network diverged
+        before it an epoch of its own: nothing that is asked for is free.
 
         Raises:
             UsageError: a move is not legal, or the arm, the merge or the inheritance is unknown.
