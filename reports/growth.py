@@ -23,7 +23,8 @@ _NOTE = (
     "Overlap: Jaccard overlap of what two replicates chose for the same parent and cell, mean over their pairs, beside "
     "what equally many random moves overlap by. Margin: how far the last chosen weight stands above the first "
     "that was not chosen, as a share of it, median (negative where weights did not choose). Parent moved: validation "
-    "accuracy of the parent after a phase of attachment less that before. Drift: relative distance of the parent's "
+    "accuracy of the parent after a phase of attachment less that before. With candidates: the same with the "
+    "candidates still attached, in the arms in which they change a value. Drift: relative distance of the parent's "
     "weights from those that it has after the same phase without candidates. Weight and gain: Spearman's correlation "
     "of the chosen candidates' mean weight and the fall in error from parent to child; about candidates that were not "
     "chosen the records know nothing. Parents here: Spearman's correlation of the validation accuracy that parents had "
@@ -32,7 +33,7 @@ _NOTE = (
 )
 _COLUMNS = (
     "row", "runs", "attachments", "growths", "founders per run", "overlap (pairs)", "by chance", "margin",
-    "parent moved, points", "drift", "weight and gain", "parents here",
+    "parent moved, points", "with candidates, points", "drift", "weight and gain", "parents here",
 )  # fmt: skip
 
 
@@ -112,15 +113,20 @@ def _line(label: str, one: Diagnosis) -> tuple[str, ...]:
         overlap,
         _shown(one.chance, 2),
         _shown(one.margin, 3),
-        signed(one.changed, 2) if isfinite(one.changed) else ABSENT,
+        _signed(one.changed),
+        _signed(one.joined),
         _shown(one.drift, 4),
-        signed(one.correlation, 2) if isfinite(one.correlation) else ABSENT,
-        signed(one.scale, 2) if isfinite(one.scale) else ABSENT,
+        _signed(one.correlation),
+        _signed(one.scale),
     )
 
 
 def _shown(value: float, digits: int) -> str:
     return number(value, digits) if isfinite(value) else ABSENT
+
+
+def _signed(value: float) -> str:
+    return signed(value, 2) if isfinite(value) else ABSENT
 
 
 def _plain(value: float) -> Json:

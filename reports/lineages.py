@@ -47,6 +47,8 @@ class Attachment:
         gain: the error of the parent less that of the child; NaN where there is no child.
         before: the parent's validation accuracy in % when candidates were attached; NaN where not measured.
         told: the parent's error as the search was told it.
+        joined: validation accuracy after the phase with the candidates attached less that of the parent before it; NaN
+            in the arms in which candidates change no value.
     """
 
     arch: str
@@ -57,6 +59,7 @@ class Attachment:
     gain: float
     before: float = nan
     told: float = nan
+    joined: float = nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,13 @@ class _Pool:
         for work, result in self.attached.items():
             growth = self.grown.get(work)
             weights = {key: value for key, value in result.scores.items() if "|" not in key}
-            before, after, drift = (_phase(result.metrics, name) for name in ("valid-before", "valid", "drift"))
+            names = ("valid-before", "valid", "valid-attached", "drift")
+            before, after, joined, drift = (_phase(result.metrics, name) for name in names)
             chosen = tuple(map(str, growth.moves)) if growth else ()
             told = self.members[self.places[work.after]].error if work.after in self.places else nan
             gain = self._gain(growth)
-            yield Attachment(str(work.arch), weights, chosen, after - before, drift, gain, before, told)
+            moved, with_candidates = after - before, joined - before
+            yield Attachment(str(work.arch), weights, chosen, moved, drift, gain, before, told, with_candidates)
 
     def _gain(self, growth: Grow | None) -> float:
         if growth is None or growth not in self.places or growth.after.after not in self.places:

@@ -29,6 +29,8 @@ class Diagnosis:
         pairs: how many pairs of choices are behind the overlap.
         margin: (weight of the last chosen - that of the first not chosen) / the former, median.
         changed: points of validation accuracy that a phase of attachment moved its parent by, mean.
+        joined: points of it that the parent with its candidates attached stood above the parent before, mean; NaN in
+            the arms in which candidates change no value.
         drift: how far candidates drove their parent, mean.
         correlation: Spearman's, between the mean weight of the chosen and the gain of the child.
         scale: Spearman's, between the accuracy of parents when candidates were attached and that which the search was
@@ -44,6 +46,7 @@ class Diagnosis:
     pairs: int
     margin: float
     changed: float
+    joined: float
     drift: float
     correlation: float
     scale: float
@@ -64,6 +67,7 @@ def diagnose(runs: Sequence[Lineages]) -> Diagnosis:
         pairs=len(overlaps),
         margin=_median(margin(each) for each in attachments),
         changed=_mean(each.changed for each in attachments),
+        joined=_mean(each.joined for each in attachments),
         drift=_mean(each.drift for each in attachments),
         correlation=_correlation(gains),
         scale=_scale(runs),

@@ -78,7 +78,8 @@ class NB201Hybrid:
     An attachment is charged at the pace of the table: the multiply-adds of the local training of the parent and of the
     phase, every candidate and the scoring pass counted, are charged as the epochs and recorded seconds of the table's
     mean cell that they would train (the rule that prices a method's own computation). The parent is charged with every
-    attachment to it, for all its epochs even where it diverges. Its accuracy before candidates are attached stands in the metrics as `valid-before@attach`.
+    attachment to it, for all its epochs even where it diverges. Its accuracy before candidates are attached stands in
+    the metrics as `valid-before@attach`.
     """
 
     Config: ClassVar[type[HybridConfig]] = HybridConfig

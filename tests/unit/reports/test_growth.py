@@ -201,6 +201,13 @@ def test_overlap_and_chance() -> None:
     assert (found.changed, found.drift) == (-1.0, 0.5)
 
 
+def test_a_parent_with_candidates_is_told_apart_from_the_parent_alone() -> None:
+    alone = attachment(("a",), a=1.0)
+    assert isnan(diagnose([Lineages(SPEC, (), (alone,))]).joined)
+    joined = tuple(replace(alone, joined=value) for value in (1.0, 2.0, float("nan")))
+    assert diagnose([Lineages(SPEC, (), joined)]).joined == 1.5
+
+
 def test_correlation_of_weight_and_gain() -> None:
     rising = [attachment(("a",), gain=float(i), a=1.0 + i, b=1.0) for i in range(5)]
     assert diagnose([Lineages(SPEC, (), tuple(rising))]).correlation == pytest.approx(1.0)
