@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from operator import ge, gt
 
 import numpy as np
 import pytest
@@ -40,16 +41,71 @@ def test_points_on_a_segment_are_no_vertices_but_in_the_narrowest_band() -> None
     assert band(line, 0.0) == [0, 1, 2]
 
 
+def hull_by(worse: Callable[[float, float], bool]) -> Callable[[list[tuple[float, float]]], list[int]]:
+    """Return the hull in which a costlier point is no vertex where its error is worse than the last in this sense."""
+
+    def vertices(pairs: list[tuple[float, float]]) -> list[int]:
+        hull: list[int] = []
+        for index in sorted(range(len(pairs)), key=lambda place: pairs[place]):
+            if hull and worse(pairs[index][1], pairs[hull[-1]][1]):
+                continue
+            while len(hull) > 1 and not core_hull._turns_left(pairs[hull[-2]], pairs[hull[-1]], pairs[index]):
+                hull.pop()
+            hull.append(index)
+        return hull
+
+    return vertices
+
+
+def cuts_the_tail() -> bool:
+    rising, level_first = points((1, 5), (2, 3), (8, 4)), points((1, 5), (2, 3), (4, 3), (8, 4))
+    cut = all(at(lower_hull(cloud)) == [(1, 5), (2, 3)] for cloud in (rising, level_first))
+    return cut and height(lower_hull(rising), 100) == 3
+
+
 def test_a_rising_or_level_tail_is_cut_off() -> None:
-    assert at(lower_hull(points((1, 5), (2, 3), (4, 3), (8, 4)))) == [(1, 5), (2, 3)]
-    assert height(lower_hull(points((1, 5), (2, 3), (8, 4))), 100) == 3
+    assert cuts_the_tail()
 
 
-def test_of_one_cost_the_lowest_error_stands_then_the_first_name() -> None:
+@pytest.mark.parametrize(("worse", "sound"), [(ge, True), (gt, False), (lambda *_: False, False)])
+def test_a_tail_that_is_kept_is_seen(
+    worse: Callable[[float, float], bool],
+    sound: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("methods.hull.vertices", hull_by(worse))
+    assert cuts_the_tail() == sound
+
+
+def by_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("methods.hull.sorted", list, raising=False)
+
+
+def by_last_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("methods.hull.sorted", lambda tied: sorted(tied)[::-1], raising=False)
+
+
+def by_highest_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(places: Iterable[int], key: Callable[[int], tuple[float, float]]) -> list[int]:
+        return sorted(places, key=lambda place: (key(place)[0], -key(place)[1]))
+
+    monkeypatch.setattr(core_hull, "sorted", wrong, raising=False)
+
+
+@pytest.mark.parametrize("fault", [None, by_arrival, by_last_name, by_highest_error])
+def test_of_one_cost_the_lowest_error_stands_then_the_first_name(
+    fault: Callable[[pytest.MonkeyPatch], None] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault:
+        fault(monkeypatch)
     tied = [Point(1, 4, "b"), Point(1, 3, "z"), Point(1, 3, "a"), Point(2, 2, "y")]
-    assert lower_hull(tied) == [Point(1, 3, "a"), Point(2, 2, "y")]
-    assert lower_hull(tied[::-1]) == lower_hull(tied)
-    assert band(tied, 0.0) == [1, 2, 3]  # equal points are in the band together
+    whole = [Point(1, 3, "a"), Point(2, 2, "y")]
+    assert (lower_hull(tied) == lower_hull(tied[::-1]) == whole) == (fault is None)
+
+
+def test_equal_points_are_in_the_band_together() -> None:
+    tied = [Point(1, 4, "b"), Point(1, 3, "z"), Point(1, 3, "a"), Point(2, 2, "y")]
+    assert band(tied, 0.0) == [1, 2, 3]
 
 
 def test_the_hull_is_linear_between_vertices() -> None:

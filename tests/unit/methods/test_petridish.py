@@ -12,6 +12,7 @@ import pytest
 from harness.core.errors import UsageError
 from harness.core.interfaces import Task
 from harness.core.types import (
+    Arch,
     Attach,
     Capability,
     Cost,
@@ -285,20 +286,70 @@ def test_candidates_may_be_chosen_without_ever_being_trained() -> None:
     assert any(isinstance(entry.trial.work, Grow) for entry in book.trials)
 
 
-def test_an_option_shifts_no_draw_but_its_own() -> None:
-    """Another arm or penalty draws the same groups and, on the same pool, the same parents."""
-    for options in ({"arm": "joint"}, {"penalty": 0.01}, {"merge": "sum"}, {"selection": "random"}):
-        base, varied = attached(search(seed=5)), attached(search(seed=5, **options))
-        assert base.after == varied.after
-    groups = []
-    for options in ({}, {"selection": "random"}, {"keep": 1}):
-        method = search(seed=8, **options)
+VARIED: dict[str, dict[str, Any]] = {
+    "arm": {"arm": "joint"},
+    "penalty": {"penalty": 0.01},
+    "merge": {"merge": "sum"},
+    "keep": {"keep": 2},
+    "selection": {"selection": "random"},
+    "grow": {"grow": "both"},
+}
+
+
+def draws(**options: Any) -> tuple[list[list[Arch]], list[set[str]]]:
+    """Return the parents and the groups that five seeds draw, each in four rounds on one pool: its children fail."""
+    parents, groups = [], []
+    for seed in range(5):
+        method = search(seed=seed, **{"keep": 1, **options})
         work = attached(method)
-        answer(method, work, scored(work, lambda index: 1.0 + index))
-        growth = asked(method)
-        assert isinstance(growth, Grow)
-        groups.append({GrowingSpace().group(move) for move in growth.moves})
-    assert groups[0] == groups[1] == groups[2]
+        of_seed = [work.arch]
+        for _ in range(4):
+            answer(method, work, scored(work, lambda index: 1.0 + index))
+            growth = asked(method)
+            assert isinstance(growth, Grow)
+            groups.append({GrowingSpace().group(move) for move in growth.moves})
+            answer(method, growth, Failure("planted", Cost(9)))
+            following = asked(method)
+            assert isinstance(following, Attach)
+            work = following
+            of_seed.append(work.arch)
+        parents.append(of_seed)
+    return parents, groups
+
+
+def one_generator(method: Petridish) -> None:
+    """Draw for all purposes from one generator, so that who draws first shifts the others."""
+    for purpose in OWN:
+        setattr(method, purpose, method._parents)
+
+
+def options_in_the_seed(method: Petridish) -> None:
+    """Begin every generator anew, by what the options are too."""
+    for purpose in OWN:
+        entropy = [int(getattr(method, purpose).integers(1 << 30)), *repr(method._config).encode()]
+        setattr(method, purpose, np.random.Generator(np.random.PCG64(entropy)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "shifting"), [(None, set()), (one_generator, {"selection", "grow"}), (options_in_the_seed, {*VARIED})]
+)
+def test_an_option_shifts_no_draw_but_its_own(
+    fault: Callable[[Petridish], None] | None, shifting: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one pool it draws the same parents and, where one group grows, the same groups."""
+    init = Petridish.__init__
+
+    def begun(method: Petridish, *given: Any) -> None:
+        init(method, *given)
+        if fault:
+            fault(method)
+
+    monkeypatch.setattr(Petridish, "__init__", begun)
+    parents, groups = draws()
+    assert len(set(map(tuple, parents))) > 1, "parents that were used are drawn at random"
+    found = {option: draws(**change) for option, change in VARIED.items()}
+    assert {option for option, (others, _) in found.items() if others != parents} == shifting
+    assert {option for option, (_, others) in found.items() if others != groups} - {"grow"} == shifting - {"grow"}
 
 
 def test_a_track_without_the_cost_axis_is_an_error_that_says_so() -> None:

@@ -13,9 +13,10 @@ from torch.nn import functional
 from benchmarks.spaces.growth import GrowthSpace
 from benchmarks.spaces.growth_size import GrowthSkeleton
 from benchmarks.spaces.growth_text import parse
-from benchmarks.training import growth_family
+from benchmarks.training import growth_family, phases
 from benchmarks.training.attach import ARMS
 from benchmarks.training.determinism import bitwise
+from benchmarks.training.drop_path import DropPath
 from benchmarks.training.evaluate import Resident
 from benchmarks.training.growth_cells import GrownNetwork, build_grown, initialise_parts
 from benchmarks.training.growth_family import GrownAttached, GrowthFamily
@@ -104,14 +105,35 @@ def test_twenty_steps_of_the_parent_are_those_without_candidates_behind_both_sto
     form: str, regularisation: dict[str, Any], arm: str
 ) -> None:
     network = attached(form, attachment(form, arm))
-    phases = walked(network, **regularisation), walked(build_grown(START[form], SMALL, 3), **regularisation)
-    parents = network.parent, phases[1].network
-    same = [
+    assert walks_of_the_parent_agree(form, network, **regularisation) == [arm == "sg+sf"] * 3
+
+
+def walks_of_the_parent_agree(form: str, network: GrownAttached, **regularisation: Any) -> list[bool]:
+    """Tell of the parent's parameters, buffers and momentum whether they end as without candidates, bit by bit."""
+    walks = walked(network, **regularisation), walked(build_grown(START[form], SMALL, 3), **regularisation)
+    parents = network.parent, walks[1].network
+    return [
         all(map(torch.equal, *(list(parent.parameters()) for parent in parents))),
         all(map(torch.equal, *(list(parent.buffers()) for parent in parents))),
-        all(map(torch.equal, *(phase.momentum() for phase in phases))),
+        all(map(torch.equal, *(walk.momentum() for walk in walks))),
     ]
-    assert same == [arm == "sg+sf"] * 3
+
+
+def one_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let drop-path draw for candidates from the stream of their parent."""
+
+    def wrong(networks: Any, generators: Any, keep: float) -> DropPath:
+        return DropPath(networks, generators[:1] * len(networks), keep)
+
+    monkeypatch.setattr(phases, "DropPath", wrong)
+
+
+@FORMS
+@pytest.mark.parametrize("sound", [None, one_stream], indirect=True)
+def test_candidates_take_nothing_from_the_stream_that_drops_paths_of_their_parent(form: str, sound) -> None:
+    work = attachment(form)
+    network = attached(form, replace(work, moves=work.moves[:4]))
+    assert walks_of_the_parent_agree(form, network, drop_path_keep=0.5) == [sound] * 3
 
 
 @FORMS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
 
+from benchmarks.spaces import nb201_moves
 from benchmarks.spaces.nb201 import EDGES, NONE, OPERATIONS, Skeleton, compose, parse
 from benchmarks.spaces.nb201_moves import GrowingNasBench201, cell_moves, is_live, live_nodes, read_moves
 from harness.core.errors import UsageError
@@ -16,13 +18,16 @@ SPACE = GrowingNasBench201()
 DIRECT, OVER_1, OVER_2, CHAIN = SPACE.seeds()
 
 
-@cache
 def grown(arch: Arch) -> tuple[Arch, ...]:
     return tuple(SPACE.grow(arch, [move]) for move in SPACE.moves(arch))
 
 
 @cache
 def reached() -> dict[Arch, int]:
+    return reach()
+
+
+def reach() -> dict[Arch, int]:
     """Every cell that growth reaches, with the most steps that lead to it."""
     found = dict.fromkeys(SPACE.seeds(), 0)
     order = sorted({arch for arch in everything() if is_live(arch)}, key=weight)
@@ -41,10 +46,28 @@ def weight(arch: Arch) -> int:
     return sum((operation != NONE) + (operation > 1) for operation in parse(arch))
 
 
+def live_cells() -> set[Arch]:
+    return {arch for arch in everything() if is_live(arch)}
+
+
 def test_growth_reaches_all_live_cells_and_no_other():
-    live = {arch for arch in everything() if is_live(arch)}
-    assert len(live) == 9444
-    assert set(reached()) == live
+    assert len(live_cells()) == 9444
+    assert set(reached()) == live_cells()
+
+
+@pytest.fixture
+def fresh_moves() -> Iterator[None]:
+    """Keep the moves of a planted fault from other tests."""
+    cell_moves.cache_clear()
+    yield
+    cell_moves.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_moves")
+@pytest.mark.parametrize("missing", ["_adds", "_paths", "_upgrades"])
+def test_without_one_kind_of_moves_live_cells_are_out_of_reach(missing: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(nb201_moves, missing, lambda *_: iter(()))
+    assert set(reach()) < live_cells()
 
 
 def test_a_cell_has_at_most_42_moves_and_grows_at_most_12_times():

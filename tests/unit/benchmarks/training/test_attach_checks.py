@@ -72,7 +72,7 @@ def test_1_stop_forward_keeps_every_bit_of_the_node_whatever_the_candidates_do(s
     assert (joined.detach().numpy().tobytes() == node.detach().numpy().tobytes()) == sound
 
 
-# 5, 6: the two off-variants, on one attachment point in float64
+# 1, 5, 6: the two off-variants, on one attachment point in float64
 
 
 class OnePoint(nn.Module):
@@ -96,6 +96,48 @@ class OnePoint(nn.Module):
 
 
 INPUTS = torch.linspace(-1, 1, 12, dtype=torch.float64).view(3, 4)
+
+
+def stop_forward_on_sg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARMS, "sg", ARMS["sg+sf"])
+
+
+def stop_gradient_off_sg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARMS, "sg", ARMS["joint"])
+
+
+def value_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add a share of the candidates alone."""
+
+    def wrong(node, candidates, scale, *, stop_forward):
+        return join(node, 0.5 * candidates, scale, stop_forward=stop_forward)
+
+    monkeypatch.setattr(attach, "join", wrong)
+
+
+@pytest.mark.parametrize("sound", [None, stop_forward_on_sg, stop_gradient_off_sg, value_scaled], indirect=True)
+def test_1_stop_gradient_alone_adds_the_candidates_and_sends_nothing_back_through_them(sound):
+    joined, back = {}, {}
+    for arm in ("sg", "joint"):
+        network = OnePoint(arm)
+        network.point.register_forward_hook(lambda _, __, output, arm=arm: joined.__setitem__(arm, output))
+        network(INPUTS)
+        back[arm] = torch.autograd.grad(joined[arm].sum(), network.read, retain_graph=True)[0]
+        added = network.node + network.weight * network.candidate(network.read)
+    (alone,) = torch.autograd.grad(network.node.sum(), network.read)
+    assert not torch.equal(back["joint"], alone)
+    values = torch.equal(joined["sg"], added) and torch.equal(joined["joint"], added)
+    assert (values and torch.equal(back["sg"], alone)) == sound
+
+
+@pytest.mark.parametrize("sound", [None, stop_forward_on_sg, stop_gradient_off_sg], indirect=True)
+def test_1_in_a_whole_network_stop_gradient_alone_has_each_value_of_joint_and_another_gradient(sound):
+    values, gradients = [], []
+    for training in (True, False):
+        cut, whole = (look(attached(arm), training=training) for arm in ("sg", "joint"))
+        values.append(cut.values.keys() == whole.values.keys() and same(cut.values, whole.values))
+        gradients.append(same(cut.parent, whole.parent))
+    assert (values == [True, True] and gradients == [False, False]) == sound
 
 
 def stops_swapped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,12 +64,14 @@ def test_every_operation_draws_for_itself() -> None:
     assert not torch.equal(values[1] > 0, values[2] > 0)
 
 
-def test_networks_beside_each_other_draw_from_their_own_streams() -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_networks_beside_each_other_draw_from_their_own_streams(shared: bool) -> None:  # noqa: FBT001
     one, other = Chain(2), Chain(3)
-    both = DropPath([one, other], [stream(1), stream(2)], 0.5)
+    first = stream(1)
+    both = DropPath([one, other], [first, first if shared else stream(2)], 0.5)
     alone = DropPath([one], [stream(1)], 0.5)
-    for _ in range(3):
-        assert torch.equal(outputs(one, both, 1.0), outputs(one, alone, 1.0))
+    same = [torch.equal(outputs(one, both, 1.0), outputs(one, alone, 1.0)) for _ in range(3)]
+    assert same == [True, not shared, not shared], "what comes after a first draw of the other would be shifted"
 
 
 def test_nothing_stays_on_the_network() -> None:
