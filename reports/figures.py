@@ -98,6 +98,8 @@ def _height(figure: Figure) -> float:
 def _drawing(axes: Axes, figure: Figure, crowding: float) -> None:
     axes.set_axis_off()
     axes.set_aspect("equal")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, *(y for _, y, _ in figure.texts)), high)  # of one row the nodes would be cut in half
     for x, y, words in figure.texts:
         axes.text(x, y, words, ha="center", va="top", fontsize=_WORDS / crowding**0.5)
 

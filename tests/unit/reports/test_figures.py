@@ -102,3 +102,12 @@ def test_bars_reach_from_each_x_to_the_next() -> None:
         (2.0, 1.0, 9.0),
         (3.0, 1.0, 2.0),
     ]
+
+
+def test_a_drawing_of_one_row_shows_its_nodes_whole() -> None:
+    nodes = Series("node", (0.0, 1.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), role="reference", style="points")
+    arc = Series("op", (0.0, 0.5, 1.0), (0.0, 0.3, 0.0), (0.0, 0.3, 0.0), (0.0, 0.3, 0.0))
+    drawing = Figure("cells", "Cells", "", "", (arc, nodes), "", x_log="linear", texts=((0.5, -0.55, "caption"),))
+    low, high = draw(drawing).axes[0].get_ylim()
+    assert low <= -0.55
+    assert high > 0.3
