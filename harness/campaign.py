@@ -208,7 +208,8 @@ def open_tuning(
     """Open the benchmark that a row is tuned on, and refuse one that the row is reported on.
 
     Raises:
-        DataMissing, DataCorrupt, UsageError: it cannot be opened, or is a reported one under another name.
+        DataMissing, DataCorrupt, UsageError: it cannot be opened, is a reported one under another name, or the method
+            refuses a setting there.
         Unsupported: the row cannot be run on it.
     """
     specs = tuning.tuning_runs(protocol, entry)
@@ -217,6 +218,8 @@ def open_tuning(
     reason = obstacle(specs[0], track, benchmark)
     if reason:
         raise Unsupported(f"tuning of {entry.method!r}: {reason}; tune it on another benchmark or in another unit")
+    for spec in {spec.variant: spec for spec in specs}.values():
+        rehearse(spec, track, benchmark)
     row = next(row for row in protocol.methods if row.key == entry.method)
     dataset, identity = _dataset(track), content_hash(benchmark.manifest())
     for key in row.tracks or reported:
