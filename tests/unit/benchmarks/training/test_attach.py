@@ -138,7 +138,7 @@ def test_logits_of_a_parent_called_by_itself_ignore_what_is_attached():
 
 @pytest.mark.parametrize(("scale", "arm"), [(0.0, "sg+sf"), (-1.0, "sf"), (math.nan, "sg")])
 def test_a_scale_that_is_not_positive_is_refused(scale: float, arm: str):
-    with pytest.raises(UsageError, match="positive share"):
+    with pytest.raises(UsageError, match="give more than 0"):
         attached(arm, scale=scale)
 
 
