@@ -90,6 +90,19 @@ def attribute(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
+class Silent:
+    """Watch a study and say nothing."""
+
+    def planned(self, specs: Sequence[RunSpec], left: Sequence[RunSpec]) -> None:
+        """Ignore the plan."""
+
+    def advanced(self, spec: RunSpec, share: float) -> None:
+        """Ignore progress."""
+
+    def ended(self, spec: RunSpec) -> None:
+        """Ignore the end of a run."""
+
+
 @dataclass(frozen=True)
 class Opening:
     """How to open a benchmark, in any process.

@@ -5,7 +5,6 @@ Nothing here passes or fails by time; `ratio` says how many times slower than th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,27 +16,16 @@ from harness.campaign import Settings, conduct
 from harness.core.clock import Stopwatch
 from harness.core.interfaces import Place
 from harness.core.registry import registry
-from harness.core.types import RunSpec
 from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
 from harness.testing.toy import FULL
-from harness.testing.world import temp_protocol
+from harness.testing.world import Silent, temp_protocol
 
 Timed = Any
 """The fixture of pytest-benchmark."""
 
 TRIALS, RUNS = 200, 20
-
-
-class Silent:
-    """Watch nothing."""
-
-    def planned(self, specs: Sequence[RunSpec], left: Sequence[RunSpec]) -> None: ...
-
-    def advanced(self, spec: RunSpec, share: float) -> None: ...
-
-    def ended(self, spec: RunSpec) -> None: ...
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,8 @@ from harness.gathering import gathered
 from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
-from harness.testing.world import temp_protocol
+from harness.testing.world import Silent, temp_protocol
 from reports.frame import read
-
-
-class Silent:
-    """Watch nothing."""
-
-    def planned(self, specs: Sequence[RunSpec], left: Sequence[RunSpec]) -> None: ...
-
-    def advanced(self, spec: RunSpec, share: float) -> None: ...
-
-    def ended(self, spec: RunSpec) -> None: ...
 
 
 @pytest.fixture

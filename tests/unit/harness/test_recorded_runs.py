@@ -31,24 +31,11 @@ from harness.executor import JobCrashed
 from harness.plan import expand
 from harness.replay import replay
 from harness.store import Study
-from harness.testing.world import tiny_protocol
+from harness.testing.world import Silent, tiny_protocol
 from harness.verify import verify
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 TRIALS = 8
-
-
-class Silent:
-    """Watch nothing."""
-
-    def planned(self, specs: object, left: object) -> None:
-        """Ignore the plan."""
-
-    def advanced(self, spec: object, share: float) -> None:
-        """Ignore progress."""
-
-    def ended(self, spec: object) -> None:
-        """Ignore the end of a run."""
 
 
 @dataclass(frozen=True)

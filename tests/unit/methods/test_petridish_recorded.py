@@ -27,6 +27,7 @@ from harness.recheck import recheck
 from harness.replay import replay
 from harness.store import Study
 from harness.testing import tiny_protocol
+from harness.testing.world import Silent
 from harness.verify import verify
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -42,19 +43,6 @@ TRACK: dict[str, Any] = {
     "workers": 2,
     "schedule": "recorded",
 }
-
-
-class Silent:
-    """Watch nothing."""
-
-    def planned(self, specs: object, left: object) -> None:
-        """Ignore the plan."""
-
-    def advanced(self, spec: object, share: float) -> None:
-        """Ignore progress."""
-
-    def ended(self, spec: object) -> None:
-        """Ignore the end of a run."""
 
 
 @dataclass(frozen=True)

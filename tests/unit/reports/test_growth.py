@@ -20,7 +20,7 @@ from harness.store import Study
 from harness.testing import temp_protocol
 from harness.testing.growing import MULTIPLY_ADDS, PARAMETERS
 from harness.testing.toy import FULL, TEST
-from harness.testing.world import GROWING
+from harness.testing.world import GROWING, Silent
 from harness.verify import verify
 from reports.checklist.facts import read
 from reports.checklist.predicates.comparing import one_candidate
@@ -34,14 +34,6 @@ from reports.selections import diagnose, margin
 from reports.summary import build as build_summary
 
 SPEC = RunSpec("p", "1.0.0", "t", "petridish", "petridish", "base", {}, 0, 0)
-
-
-class Silent:
-    def planned(self, *_: object) -> None: ...
-
-    def advanced(self, *_: object) -> None: ...
-
-    def ended(self, *_: object) -> None: ...
 
 
 @pytest.fixture(scope="module")

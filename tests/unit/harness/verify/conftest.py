@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,7 @@ from harness.store import Study
 from harness.store.files import write_json
 from harness.testing.growing import MULTIPLY_ADDS
 from harness.testing.toy import Failing, Toy
-from harness.testing.world import GROWING, tiny_protocol
+from harness.testing.world import GROWING, Silent, tiny_protocol
 from reports.render import write
 
 JOURNALS = ("trials.jsonl", "sealed.jsonl", "final.jsonl")
@@ -56,19 +56,6 @@ class NarrowToy(Failing):
     def __init__(self, _config: Config, place: Place, query: Query) -> None:
         super().__init__(Toy(Toy.Config(), place, query), 0.0)
         self.offers = self.offers - {Capability.PARTIAL}
-
-
-class Silent:
-    """Watch nothing."""
-
-    def planned(self, specs: Sequence[RunSpec], left: Sequence[RunSpec]) -> None:
-        """Ignore the plan."""
-
-    def advanced(self, spec: RunSpec, share: float) -> None:
-        """Ignore progress."""
-
-    def ended(self, spec: RunSpec) -> None:
-        """Ignore the end of a run."""
 
 
 TOYS = {

@@ -23,7 +23,7 @@ from harness.core.types import Failure, Outcome
 from harness.plan import CATALOGUE, expand
 from harness.protocol import load
 from harness.store import Study
-from harness.testing.world import TOY, registered, temp_protocol, tiny_protocol
+from harness.testing.world import TOY, Silent, registered, temp_protocol, tiny_protocol
 from reports import summary
 from reports.checklist.attestations import read_answers
 from reports.checklist.evaluation import evaluate
@@ -154,16 +154,6 @@ def _write_run(study: Study, run: RunRecord, protocol_hash: str, names: list[str
         recorder.final(arch, 0, metrics)
     told = [entry for entry in run.trials if entry.counted]
     recorder.finish(run.reason, told[-1].spent, told[-1].recommended)
-
-
-class Silent:
-    """Nobody watches."""
-
-    def planned(self, specs: Any, left: Any) -> None: ...
-
-    def advanced(self, spec: Any, share: float) -> None: ...
-
-    def ended(self, spec: Any) -> None: ...
 
 
 def protocol_of() -> dict[str, Any]:
